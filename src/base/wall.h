@@ -23,7 +23,8 @@ static inline struct wall wall_from_s(int64_t s)
 }
 static inline int64_t wall_s(struct wall t)
 {
-	return t.ns >= 0 ? t.ns / 1000000000 : -((-t.ns + 999999999) / 1000000000);
+	/* Rounds towards the past, also before 1970. */
+	return t.ns / 1000000000 - (t.ns % 1000000000 < 0);
 }
 
 /*

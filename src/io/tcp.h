@@ -1,0 +1,55 @@
+/* io/tcp.h - the bottom of most stacks: TCP and unix sockets as streams. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/ip.h"
+
+struct err;
+struct loop;
+struct stream;
+struct tcp_listener;
+
+struct tcp_conf {
+	const char *host;    /* name or address; resolved off the loop */
+	struct addrport to;  /* used when host is NULL */
+	uint16_t port;       /* with host */
+	unsigned timeout_ms; /* whole connect; 0: 10 s */
+	uint32_t mark;       /* SO_MARK; 0: none */
+	const char *device;  /* SO_BINDTODEVICE, or NULL */
+	/* Called with each new socket before connect; false fails the attempt. May be NULL. */
+	bool (*on_socket)(void *arg, int fd);
+	void *arg;
+};
+
+/* Starts at once; on_open or on_close follows. Tries all addresses of a name in turn (RFC 8305
+ * order). */
+struct stream *tcp_connect(struct loop *loop, const struct tcp_conf *conf);
+struct stream *tcp_from_fd(struct loop *loop, int fd); /* takes fd, connected */
+struct addrport tcp_peer(const struct stream *s);      /* works on any stack over TCP */
+int tcp_fd(const struct stream *s);                    /* -1 when there is none below */
+
+struct tcp_listener *tcp_listen(struct loop *loop, struct addrport at,
+				void (*on_accept)(void *arg, struct stream *s,
+						  struct addrport peer),
+				void *arg, struct err *err);
+struct tcp_listener *tcp_listen_fd(struct loop *loop, int fd,
+				   void (*on_accept)(void *arg, struct stream *s,
+						     struct addrport peer),
+				   void *arg, struct err *err); /* takes fd */
+struct addrport tcp_listener_address(const struct tcp_listener *l);
+void tcp_listener_destroy(struct tcp_listener *l);
+
+/* Replaces a dead socket file, refuses a live one. mode: file permissions. */
+struct tcp_listener *unix_listen(struct loop *loop, const char *path, mode_t mode,
+				 void (*on_accept)(void *arg, struct stream *s,
+						   struct addrport peer),
+				 void *arg, struct err *err);
+struct stream *unix_connect(struct loop *loop, const char *path);
+struct unix_cred {
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+};
+bool unix_peer_cred(const struct stream *s, struct unix_cred *cred);
