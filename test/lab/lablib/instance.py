@@ -94,6 +94,7 @@ def run(topo, argv):
         raise Stopped(number)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
+    kernel.adopt_orphans()
     reap()
     lab = begin(topo)
     status = 1

@@ -11,7 +11,7 @@ from .topology import LabError
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWNET = 0x20000, 0x4000000, 0x40000000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 NETNS_DIR = "/run/netns"
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -42,6 +42,11 @@ def mount(source, target, fstype, flags=0, data=""):
 
 def die_with_parent():
     libc.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0)
+
+
+def adopt_orphans():
+    """Daemons that a script leaves behind become our children, so that we can bury them."""
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def netns_path(name):

@@ -1,9 +1,14 @@
 """A gateway that opens ports on request (NAT-PMP, PCP, UPnP): Debian's miniupnpd, so that the
-judge of our client is not written by us. It edits a table of its own next to ours."""
+judge of our client is not written by us. It edits a table of its own next to ours.
+
+miniupnpd grants nothing while its public address is a reserved one, as it then believes in a
+second NAT above. Documentation prefixes are reserved too, so a topology that wants open ports
+begins with a public one, such as 11.0.0.0/24; nothing ever leaves the namespaces."""
 import os
 import shutil
 import signal
 import subprocess
+import time
 
 from . import kernel
 from .topology import LabError
@@ -48,11 +53,7 @@ def start(lab, node):
     os.makedirs(folder, exist_ok=True)
     conf = os.path.join(folder, "miniupnpd.conf")
     with open(conf, "w") as file:
-        # Test prefixes are reserved ones, which miniupnpd takes for a second NAT above it
-        # unless it is told the address.
         file.write(f"""ext_ifname=wan
-ext_ip={wan.v4[0]}
-ext_allow_private_ipv4=yes
 listening_ip=lan
 enable_natpmp=yes
 enable_upnp=yes
@@ -73,7 +74,20 @@ deny 0-65535 0.0.0.0/0 0-65535
         child = subprocess.Popen([binary, "-d", "-f", conf, "-P", folder + "/miniupnpd.pid"],
                                  stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                  start_new_session=True)
+        wait_until_served(node, child, folder)
     node.pmp_pid = child.pid
+
+
+def wait_until_served(node, child, folder):
+    port = f":{5351:04X} "
+    for _ in range(200):
+        with open("/proc/self/net/udp") as table:
+            if port in table.read():
+                return
+        if child.poll() is not None:
+            break
+        time.sleep(0.01)
+    raise LabError(f"miniupnpd on {node.name} does not serve, see {folder}/miniupnpd.log")
 
 
 def stop(lab, node):
