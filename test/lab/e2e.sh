@@ -94,25 +94,24 @@ skip() {
 check() {
 	lab_what=$1
 	shift
-	if lab_said=$("$@" 2>&1); then
-		ok "$lab_what"
-	else
-		fail "$lab_what"
-		echo "#   $*"
-		printf '%s\n' "$lab_said" | sed 's/^/#   /'
-	fi
+	if lab_try "$@"; then ok "$lab_what"; else lab_show_try "$@"; fi
 }
 
 check_not() {
 	lab_what=$1
 	shift
-	if lab_said=$("$@" 2>&1); then
-		fail "$lab_what"
-		echo "#   $*"
-		printf '%s\n' "$lab_said" | sed 's/^/#   /'
-	else
-		ok "$lab_what"
-	fi
+	if lab_try "$@"; then lab_show_try "$@"; else ok "$lab_what"; fi
+}
+
+# In this shell, not in $(...): CMD may be a function that sets variables or waits for a job.
+lab_try() {
+	"$@" >"$LAB_DIR/said" 2>&1
+}
+
+lab_show_try() {
+	fail "$lab_what"
+	echo "#   $*"
+	sed 's/^/#   /' "$LAB_DIR/said"
 }
 
 equal() {

@@ -138,10 +138,10 @@ class Lab:
             length, nodad = (32, "") if family == 4 else (128, " nodad")
             for addr in addrs:
                 if net.is_internet:  # the core is a router, members are not neighbours
-                    near.append(f"addr add {addr}/{length} dev {link.dev}{nodad}")
+                    near.append(f"addr replace {addr}/{length} dev {link.dev}{nodad}")
                     far.append(f"route replace {addr}/{length} dev {link.port}")
                 else:
-                    near.append(f"addr add {addr}/{net.prefix(family).prefixlen} dev {link.dev}{nodad}")
+                    near.append(f"addr replace {addr}/{net.prefix(family).prefixlen} dev {link.dev}{nodad}")
             if not addrs:
                 continue
             gateway = net.gateway(family)

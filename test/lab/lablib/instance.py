@@ -92,13 +92,13 @@ def run(topo, argv):
     """Builds, runs argv inside, takes everything away. Returns the exit status of argv."""
     def stop(number, _):
         raise Stopped(number)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, stop)
     kernel.adopt_orphans()
     reap()
     lab = begin(topo)
     status = 1
     try:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, stop)
         lab.build()
         status = script(lab, argv)
     except Stopped as why:
