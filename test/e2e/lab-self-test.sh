@@ -269,7 +269,7 @@ check "and a third at the same time" wait $two_pid
 check_not "they have different names" \
 	test "$(tail -n 1 "$LAB_DIR/one")" = "$(tail -n 1 "$LAB_DIR/two")"
 left_of() { # namespaces, folders and processes of a lab
-	ip netns list | grep -c "^weftlab-$1-"
+	ls /run/netns | grep -c "^weftlab-$1-"
 	ls -d "/tmp/weftlab-$1" 2>/dev/null | wc -l
 	grep -lzxs "LAB=$1" /proc/[0-9]*/environ | wc -l
 }

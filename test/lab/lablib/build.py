@@ -74,7 +74,7 @@ class Lab:
         for name in names:
             kernel.run(["ip", "netns", "add", self.ns(name)])
             kernel.sysctl(self.ns(name), **HOST_DEFAULTS)
-            kernel.ip(self.ns(name), "link set lo up")
+            kernel.ip(self.ns(name), "link set dev lo up")
         kernel.sysctl(self.ns("wires"), net__ipv6__conf__default__disable_ipv6=1)
         self.netem = kernel.has_netem(self.ns("wires"))
         for node in self.topo.nodes.values():
@@ -98,8 +98,8 @@ class Lab:
 
     def build_lan(self, node):
         net = self.topo.nets[node.lan]
-        commands = ["link add lan type bridge forward_delay 0 mcast_snooping 0",
-                    "link set lan mtu 1500 up"]
+        commands = ["link add name lan type bridge forward_delay 0 mcast_snooping 0",
+                    "link set dev lan mtu 1500 up"]
         for family in (4, 6):
             prefix = net.prefix(family)
             if prefix:
@@ -118,11 +118,11 @@ class Lab:
 
     def veth(self, node, dev, end, link):
         kernel.ip(self.ns("wires"),
-                  f"link add {end} type veth peer name {dev} netns {self.ns(node)}",
-                  f"link set {end} mtu 9100 up")
+                  f"link add name {end} type veth peer name {dev} netns {self.ns(node)}",
+                  f"link set dev {end} mtu 9100 up")
         # Every packet on a cable is a real one, so that MTU, loss and rate act on packets.
         segments = "" if link.offload else " gso_max_segs 1"
-        kernel.ip(self.ns(node), f"link set {dev} mtu {link.mtu}{segments} up")
+        kernel.ip(self.ns(node), f"link set dev {dev} mtu {link.mtu}{segments} up")
 
     def connect(self, link):
         """Addresses and routes at both ends of a cable that lies where it should."""
@@ -133,7 +133,7 @@ class Lab:
                           **{f"net__ipv6__conf__{link.dev}__disable_ipv6": 1})
         default = link is self.topo.links_of(node.name)[0]
         if not net.is_internet:
-            far += [f"link set {link.port} master lan"]
+            far += [f"link set dev {link.port} master lan"]
         for family, addrs in ((4, link.v4), (6, link.v6)):
             length, nodad = (32, "") if family == 4 else (128, " nodad")
             for addr in addrs:
@@ -161,7 +161,7 @@ class Lab:
         owner = self.topo.nets[link.net].owner
         self.flush_addrs(link, 4)
         self.flush_addrs(link, 6)
-        kernel.ip(self.ns(owner), f"link del {link.port}")
+        kernel.ip(self.ns(owner), f"link del dev {link.port}")
 
     def flush_addrs(self, link, family):
         with kernel.inside(self.ns(link.node)):
@@ -320,7 +320,7 @@ table inet lab_core {{
         above = net.owner
         while above != "internet":
             if above == node.name:
-                raise UsageError(f"{node.name} cannot be plugged into its own network")
+                raise UsageError(f"{node.name} cannot be plugged in behind itself")
             above = self.topo.links_of(above)[0].net
         if node.role == "gateway":
             self.route_lan(node, "del")
@@ -365,8 +365,8 @@ table inet lab_core {{
     def carrier(self, link, up):
         """The cable is pulled at both ends: interfaces see 'no carrier'."""
         state = "up" if up else "down"
-        kernel.ip(self.ns("wires"), f"link set a{link.number} {state}",
-                  f"link set b{link.number} {state}")
+        kernel.ip(self.ns("wires"), f"link set dev a{link.number} {state}",
+                  f"link set dev b{link.number} {state}")
         link.up = up
 
     def impair(self, link, impair):

@@ -60,36 +60,18 @@ table inet lab_filter {{
 
 
 def nat_table(topo, node, public):
-    lan = topo.nets[node.lan].v4
     ours = "{ " + ", ".join(topo.links_of(node.name)[0].v4) + " }"
-    timeout = f"flags dynamic,timeout; timeout {node.timeout}s; size 65535;"
-    pre, post = [], []
+    # A gateway without hairpin takes no packet of its members for its public address.
+    from_wan = "" if node.hairpin else "iifname wan "
     maps = learn = ""
+    pre, post = [], []
 
-    forwards = ", ".join(f"{proto} . {port} : {topo.link(host).v4[0]} . {to}"
-                         for proto, port, host, to in node.forwards)
-    if forwards:
-        maps += f"""	map forwards {{
-		type inet_proto . inet_service : ipv4_addr . inet_service
-		elements = {{ {forwards} }}
-	}}
-"""
-        pre.append(f"ip daddr {ours} dnat ip to meta l4proto . th dport map @forwards")
-
+    if node.forwards:
+        maps += forward_map(topo, node)
+        pre.append(f"{from_wan}ip daddr {ours} dnat ip to meta l4proto . th dport map @forwards")
     if node.kind in MAPPING:
-        maps += f"""	map outside {{
-		type ipv4_addr . inet_service : ipv4_addr . inet_service; {timeout}
-	}}
-	map inside {{
-		type inet_service : ipv4_addr . inet_service; {timeout}
-	}}
-	set talked {{
-		type inet_service . ipv4_addr; {timeout}
-	}}
-	set taken {{
-		type inet_service; {timeout}
-	}}
-"""
+        maps += mapping_maps(node.timeout)
+        learn = learn_chain(public)
         let_in = f"ip daddr {public} dnat ip to udp dport map @inside"
         if node.kind == "full-cone":
             pre.append("iifname wan " + let_in)
@@ -101,41 +83,80 @@ def nat_table(topo, node, public):
         if node.preserve:
             post.append(f"udp sport != @taken snat ip to {public}")
             post.append(f"meta l4proto udp snat ip to {public}:1024-65535 fully-random")
-        learn = f"""	chain learn {{
-		type filter hook postrouting priority srcnat + 10;
-		ip saddr != {public} return
-		meta l4proto udp ct direction original update @outside {{ ct original ip saddr . ct original proto-src : ip saddr . udp sport }} update @inside {{ udp sport : ct original ip saddr . ct original proto-src }} update @talked {{ udp sport . ip daddr }} update @taken {{ udp sport }}
-		meta l4proto udp ct direction reply update @outside {{ ct reply ip saddr . ct reply proto-src : ip saddr . udp sport }} update @inside {{ udp sport : ct reply ip saddr . ct reply proto-src }} update @talked {{ udp sport . ip daddr }} update @taken {{ udp sport }}
-	}}
-"""
-    if node.preserve and node.kind != "hard":
-        post.append(f"snat ip to {public}")
-    else:
+    if not node.preserve or node.kind == "hard":
         post.append(f"meta l4proto {{ tcp, udp }} snat ip to {public}:1024-65535 fully-random")
-        post.append(f"snat ip to {public}")
+    post.append(f"snat ip to {public}")
 
-    # A gateway that does not hairpin takes packets for its public address as its own, and
-    # those of its members are refused in silence.
-    hairpin_drop = "" if node.hairpin else f"iifname lan ip daddr {ours} drop"
-    if not node.hairpin:
-        pre = [("" if rule.startswith("iifname") else "iifname wan ") + rule for rule in pre]
-    out = "\n\t\t".join(f"{where} {rule}" for rule in post for where in
-                        ["oifname wan"] +
-                        ([f"ip saddr {lan} oifname lan ct status dnat"] if node.hairpin else []))
-    pre_text = "\n\t\t".join(pre)
+    # Members that meet at the public address appear to each other under it as well.
+    leaving = ["oifname wan"]
+    if node.hairpin:
+        leaving.append(f"ip saddr {topo.nets[node.lan].v4} oifname lan ct status dnat")
+    post = [f"{where} {rule}" for rule in post for where in leaving]
+    refused = "" if node.hairpin else f"iifname lan ip daddr {ours} drop"
     return f"""
 table ip lab_nat {{
 {maps}	chain prerouting {{
 		type nat hook prerouting priority dstnat;
-		{pre_text}
+		{lines(pre)}
 	}}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat;
-		{out}
+		{lines(post)}
 	}}
 {learn}	chain refuse {{
 		type filter hook prerouting priority dstnat - 10;
-		{hairpin_drop}
+		{refused}
 	}}
 }}
+"""
+
+
+def lines(rules_):
+    return "\n\t\t".join(rules_)
+
+
+def forward_map(topo, node):
+    # A forward to a host that has moved away leads nowhere, until it is back.
+    inside = {link.node: link.v4[0] for link in topo.members(node.lan) if link.v4}
+    entries = ", ".join(f"{proto} . {port} : {inside[host]} . {to}"
+                        for proto, port, host, to in node.forwards if host in inside)
+    elements = f"elements = {{ {entries} }}" if entries else ""
+    return f"""	map forwards {{
+		type inet_proto . inet_service : ipv4_addr . inet_service
+		{elements}
+	}}
+"""
+
+
+def mapping_maps(timeout):
+    flags = f"flags dynamic,timeout; timeout {timeout}s; size 65535;"
+    return f"""	map outside {{
+		type ipv4_addr . inet_service : ipv4_addr . inet_service; {flags}
+	}}
+	map inside {{
+		type inet_service : ipv4_addr . inet_service; {flags}
+	}}
+	set talked {{
+		type inet_service . ipv4_addr; {flags}
+	}}
+	set taken {{
+		type inet_service; {flags}
+	}}
+"""
+
+
+def learn_chain(public):
+    """After translation the packet has its public source; conntrack still knows the inside one,
+    which is the source of the flow or, if somebody outside began it, that of the answers."""
+    rule = """meta l4proto udp ct direction {0} \
+			update @outside {{ ct {0} ip saddr . ct {0} proto-src : ip saddr . udp sport }} \
+			update @inside {{ udp sport : ct {0} ip saddr . ct {0} proto-src }} \
+			update @talked {{ udp sport . ip daddr }} \
+			update @taken {{ udp sport }}"""
+    return f"""	chain learn {{
+		type filter hook postrouting priority srcnat + 10;
+		ip saddr != {public} return
+		{rule.format("original")}
+		{rule.format("reply")}
+	}}
 """
