@@ -58,6 +58,7 @@ struct wg_conf {
 	size_t staged_bytes_max;     /* all peers together; 0: 4 MiB */
 	uint32_t
 	    handshakes_per_s; /* initiations and responses before cookies are asked for; 0: 1000 */
+	struct wall clock_floor; /* wg_clock() of the last run: timestamps never go back below it */
 	bool data_threads; /* see wg_reclaim(); false: retired sessions are wiped and freed at once
 			    */
 
@@ -84,6 +85,9 @@ const struct wg_table *wg_table(const struct wg *wg); /* for data threads; lives
 void wg_set_allowed(struct wg *wg, struct wg_allowed *allowed);
 /* Drops every session and handshake. Zero: logged out. */
 void wg_set_private_key(struct wg *wg, const struct secret32 *key);
+/* Latest wall time that went into a timestamp: worth keeping over a restart where clocks are bad.
+ */
+struct wall wg_clock(const struct wg *wg);
 void wg_set_mtu(struct wg *wg, size_t mtu);
 /* Someone else sees an overload: ask for cookies until told otherwise. */
 void wg_set_under_load(struct wg *wg, bool under_load);
