@@ -33,12 +33,14 @@ struct err;
 struct tun;
 struct udp;
 
-/* Where datagrams for a peer go. Zero: nowhere (they are counted and dropped). With both a UDP
- * address and a relay they go both ways, which is what an unconfirmed address needs. */
+/* Where datagrams for a peer go. Zero: nowhere (they are counted and dropped). */
 struct datapath_path {
 	struct addrport addr; /* family 0: no UDP */
 	uint32_t vni;         /* with addr: behind a Geneve header to a peer relay; 0: direct */
 	uint32_t relay;       /* relay region; 0: none */
+	/* With both an address and a relay, datagrams go both ways from then on: the address is not
+	 * confirmed (any more). MONO_NEVER: the address alone; zero: both at once. */
+	struct mono trusted_until;
 };
 
 /* Where a datagram came from. */
