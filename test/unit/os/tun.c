@@ -22,7 +22,7 @@ TEST(a_device_is_opened_attached_and_probed)
 	struct tun_conf conf = { .name = "t%d" }, plain = { .name = "p0", .plain = true };
 	struct rtnl_link_change up = { .up = true };
 	struct tun tun, same, other;
-	uint8_t frame[100];
+	uint8_t frame[100] = { 0 };
 	struct rtnl *r;
 	struct err err;
 
