@@ -21,8 +21,8 @@ struct stream;
 struct stream_up {
 	void (*on_open)(void *arg); /* connected, handshake done; sending before it queues */
 	void (*on_data)(void *arg, struct bytes data); /* borrowed for the call */
-	void (*on_drain)(
-	    void *arg); /* the queue fell below STREAM_LOW after being above STREAM_HIGH */
+	/* The queue fell below STREAM_LOW: sure to come after it was above STREAM_HIGH. */
+	void (*on_drain)(void *arg);
 	/* The last event. why->code is ERR_NONE for an orderly end by the peer or after
 	 * stream_finish(). */
 	void (*on_close)(void *arg, const struct err *why);
@@ -48,6 +48,7 @@ struct stream {
 	void *arg;
 	struct buf unread;     /* delivered before anything else */
 	struct err *end;       /* a close that waits behind unread bytes, or for an owner */
+	size_t low;            /* STREAM_LOW, or what the owner set */
 	bool open;             /* connected, handshake done: on_open came, or never comes */
 	bool paused, finished; /* as asked from above */
 	bool closed;           /* on_close was called */
@@ -60,8 +61,10 @@ void stream_set_up(struct stream *s, const struct stream_up *up, void *arg);
 void stream_send(struct stream *s, struct bytes data); /* copies; ignored after close */
 size_t stream_queued(const struct stream *s); /* bytes not yet taken by the kernel, all layers */
 void stream_pause(struct stream *s, bool paused); /* back-pressure: no on_data while paused */
-void stream_finish(struct stream *s);             /* sends what is queued, then closes orderly */
-void stream_destroy(struct stream *s);            /* at once; NULL is a no-op */
+/* on_drain comes whenever the queue falls below this after having reached it; all layers. */
+void stream_set_mark(struct stream *s, size_t bytes);
+void stream_finish(struct stream *s);  /* sends what is queued, then closes orderly */
+void stream_destroy(struct stream *s); /* at once; NULL is a no-op */
 /*
  * Gives bytes back: they come first to the next on_data, at the end of this turn. How an HTTP
  * upgrade hands what it read too much to the protocol above.

@@ -135,11 +135,27 @@ TEST(stream_drain_comes_after_the_high_mark)
 	stream_pause(t.b.s, false);
 	turns(&t, 2);
 	CHECK_INT(t.a.drains, 1);
-	stream_send(t.a.s, bytes_of(data, STREAM_LOW));
+	stream_send(t.a.s, bytes_of(data, STREAM_LOW - 1));
 	turns(&t, 2);
-	CHECK_INT(t.a.drains, 1); /* never was above high */
-	CHECK_INT(t.b.got.n, STREAM_HIGH + 1 + STREAM_LOW);
+	CHECK_INT(t.a.drains, 1); /* never was above low */
+	CHECK_INT(t.b.got.n, STREAM_HIGH + STREAM_LOW);
 	mem_free(data);
+	two_fini(&t);
+}
+
+TEST(stream_drain_at_the_mark_of_the_owner)
+{
+	struct two t;
+	uint8_t data[1000] = { 0 };
+
+	two_init(&t);
+	stream_set_mark(t.a.s, 500);
+	stream_send(t.a.s, bytes_of(data, 499));
+	turns(&t, 2);
+	CHECK_INT(t.a.drains, 0);
+	stream_send(t.a.s, bytes_of(data, 1000));
+	turns(&t, 2);
+	CHECK_INT(t.a.drains, 1);
 	two_fini(&t);
 }
 
