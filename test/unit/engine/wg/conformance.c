@@ -365,7 +365,29 @@ TEST(cookie_replies_to_strangers_are_bounded)
 		replies++;
 	CHECK_INT(replies, 64);
 	CHECK_INT(wg_count_verdict(c.wg, WG_COOKIE_SENT), 64);
-	CHECK_INT(initiate(&c, 2000, 0), WG_DROP_RATE); /* the hard limit, too */
+	CHECK_INT(initiate(&c, 2000, 0), WG_COOKIE_SENT); /* they were given back */
+	court_close(&c);
+}
+
+/* Forged addresses never show a cookie, so they take nothing from those who do. */
+TEST(a_flood_does_not_lock_out_who_has_a_cookie)
+{
+	uint8_t flood[148];
+	struct wg_source honest;
+	struct court c;
+
+	court_open(&c, NULL);
+	wg_set_under_load(c.wg, true);
+	CHECK_INT(initiate(&c, 1, 0), WG_COOKIE_SENT);
+	CHECK(fetch(&c) && judge_take_cookie(&c.judge, c.out, c.out_n));
+	honest = c.from;
+	judge_initiation(&c.judge, 1700000002, 0, NULL, flood);
+	for (unsigned i = 0; i < 20000; i++) {
+		c.from.addr.ip = ip_v4_of(0x0a000000 + i);
+		CHECK(give(&c, flood, sizeof(flood)) != WG_HANDSHAKE);
+	}
+	c.from = honest;
+	CHECK_INT(initiate(&c, 3, 0), WG_HANDSHAKE);
 	court_close(&c);
 }
 

@@ -292,6 +292,27 @@ TEST(claims_leave_nothing_behind)
 	wg_destroy(b.wg);
 }
 
+/* A machine that slept does not know the time; a lazy peer added then lives its nine minutes. */
+TEST(lazy_peers_live_from_the_first_tick_on)
+{
+	struct wg_peer_conf conf = { .owner = 11, .lazy = true };
+	struct wg_time now = later(start, 86400000);
+	struct wg_peer_id id;
+	struct solo s;
+
+	solo_init(&s, 1, (struct wg_conf){ 0 });
+	conf.public_key = some_key(&s.rng);
+	CHECK(wg_peer_add(s.wg, &conf, &id, NULL) == 0);
+	wg_tick(s.wg, now);
+	CHECK_INT(wg_peer_count(s.wg), 1);
+	now = later(now, 539000);
+	wg_tick(s.wg, now);
+	CHECK_INT(wg_peer_count(s.wg), 1);
+	wg_tick(s.wg, later(now, 1000));
+	CHECK_INT(wg_peer_count(s.wg), 0);
+	wg_destroy(s.wg);
+}
+
 /* --- limits --- */
 
 TEST(staged_bytes_have_a_limit_for_all_peers)
