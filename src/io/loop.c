@@ -239,6 +239,15 @@ static void free_signal(uv_handle_t *handle)
 	mem_free(container_of((uv_signal_t *)handle, struct signal_watch, uv));
 }
 
+/* A watcher that was forgotten is a leak for the sanitizer to find, not a reason to wait for ever.
+ */
+static void forget_watcher(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (handle->type == UV_POLL)
+		uv_unref(handle);
+}
+
 void loop_destroy(struct loop *loop)
 {
 	if (!loop)
@@ -248,6 +257,7 @@ void loop_destroy(struct loop *loop)
 		uv_close((uv_handle_t *)&list_entry(node, struct signal_watch, node)->uv,
 			 free_signal);
 	uv_close((uv_handle_t *)&loop->timer, NULL);
+	uv_walk(&loop->uv, forget_watcher, NULL);
 	/* Not counted, so that uv_run() returns when the last request is back. */
 	uv_unref((uv_handle_t *)&loop->async);
 	do {

@@ -258,7 +258,11 @@ struct stream *tcp_connect(struct loop *loop, const struct tcp_conf *conf)
 	d->sock = k;
 	d->loop = loop;
 	d->conf = *conf;
-	d->conf.host = d->host = conf->host ? mem_strdup(conf->host) : NULL;
+	if (conf->host && ip_parse(&d->conf.to.ip, bytes_str(conf->host)))
+		d->conf.to.port = conf->port;
+	else if (conf->host)
+		d->host = mem_strdup(conf->host);
+	d->conf.host = d->host;
 	d->conf.device = d->device = conf->device ? mem_strdup(conf->device) : NULL;
 	k->on_destroy = dial_destroy;
 	k->dialer = d;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "kit/kit.h"
 #include "support.h"
@@ -134,8 +135,6 @@ TEST(tcp_refused_says_so)
 
 	ear_init(&e, tcp_connect(loop, &named));
 	CHECK(turn_until(loop, &e.closes, 1));
-	(void)snprintf(want, sizeof(want), "connect 127.0.0.1:%u: 127.0.0.1:%u: Connection refused",
-		       named.port, named.port);
 	CHECK_STR(e.why.text, want);
 	ear_fini(&e);
 	loop_destroy(loop);
@@ -290,29 +289,51 @@ TEST(tcp_listen_in_use_says_where)
 	net_fini(&n);
 }
 
+/* Counts in the one field of the sink that nobody else needs here. */
+static void take_line(struct log_sink *sink, enum log_level level, const char *line, size_t n)
+{
+	static const char end[] = "pausing for 100 ms\n";
+
+	sink->fd++;
+	CHECK_INT(level, LOG_WARN);
+	CHECK(n >= strlen(end) && memcmp(line + n - strlen(end), end, strlen(end)) == 0);
+}
+
+static int lines_taken(const struct log_sink *sink)
+{
+	return sink->fd + 1; /* was born with -1 */
+}
+
 TEST(tcp_accepting_pauses_when_out_of_descriptors)
 {
 	struct net n;
 	struct tcp_conf conf = { 0 };
 	struct rlimit before, tight;
+	struct log_sink sink;
+	struct log log;
 	int fd;
 
 	net_init(&n);
 	conf.to = tcp_listener_address(n.listener);
 	ear_init(&n.client, tcp_connect(n.loop, &conf));
+	log_sink_init(&sink, -1);
+	sink.write = take_line;
+	log = log_of(&sink, "test", "");
+	tcp_listener_set_log(n.listener, &log);
 	loop_turn(n.loop, false); /* the deferred connect: in the backlog, not accepted */
-	if (!n.accepts) {
-		fd = dup(0);
-		(void)close(fd);
-		CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
-		tight = before;
-		tight.rlim_cur = (rlim_t)fd;
-		CHECK(setrlimit(RLIMIT_NOFILE, &tight) == 0);
-		CHECK(turn_until(n.loop, &n.client.opens, 1));
+	CHECK_INT(n.accepts, 0);
+	fd = dup(0);
+	(void)close(fd);
+	CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	tight = before;
+	tight.rlim_cur = (rlim_t)fd;
+	CHECK(setrlimit(RLIMIT_NOFILE, &tight) == 0);
+	CHECK(turn_until(n.loop, &n.client.opens, 1));
+	for (int i = 0; i < 20; i++)
 		loop_turn(n.loop, false);
-		CHECK_INT(n.accepts, 0);
-		CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
-	}
+	CHECK_INT(n.accepts, 0);
+	CHECK_INT(lines_taken(&sink), 1); /* and not one per turn */
+	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
 	CHECK(turn_until(n.loop, &n.accepts, 1));
 	net_fini(&n);
 }

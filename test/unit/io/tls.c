@@ -477,6 +477,75 @@ TEST(tls_may_be_destroyed_in_each_callback)
 	}
 }
 
+/* What came is a beginning of what was sent, whatever ends the connection and when. */
+static void check_prefix(const struct ear *e)
+{
+	uint8_t *want = mem_alloc(e->got.n + 1);
+
+	fill_pattern(want, e->got.n, 0);
+	CHECK(bytes_equal(buf_bytes(&e->got), bytes_of(want, e->got.n)));
+	mem_free(want);
+}
+
+static void end_somehow(struct bench *b, struct rng *rng)
+{
+	struct ear *e = rng_below(rng, 2) ? &b->c : &b->s;
+
+	switch (rng_below(rng, 5)) {
+	case 0:
+		e->destroy_on_data = true;
+		break;
+	case 1:
+		e->destroy_on_close = true;
+		break;
+	case 2:
+		if (e->s)
+			stream_finish(e->s);
+		break;
+	case 3:
+		if (e->s)
+			stream_finish(stream_find(e->s, "pair")); /* cut below TLS */
+		break;
+	default:
+		stream_destroy(e->s);
+		e->s = NULL;
+	}
+}
+
+TEST(tls_stress_with_random_chunks_pauses_and_ends)
+{
+	uint8_t *pattern = mem_alloc(1 << 20);
+
+	fill_pattern(pattern, 1 << 20, 0);
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		struct rng rng = rng_seeded(seed);
+		uint64_t end_at = rng_below(&rng, 120);
+		struct bench b;
+		size_t sent[2] = { 0 };
+
+		bench_simple(&b, "a.example", "a.example");
+		for (uint64_t step = 0; step < 120; step++) {
+			bool which = rng_below(&rng, 2);
+			struct ear *e = which ? &b.c : &b.s;
+			size_t n = (size_t)rng_below(&rng, rng_below(&rng, 8) ? 200 : 40000);
+
+			if (step == end_at)
+				end_somehow(&b, &rng);
+			if (e->s && rng_below(&rng, 3) == 0)
+				stream_pause(e->s, rng_below(&rng, 2));
+			n = n < (1 << 20) - sent[which] ? n : 0;
+			if (e->s)
+				stream_send(e->s, bytes_of(pattern + sent[which], n));
+			sent[which] += e->s ? n : 0;
+			loop_turn(b.loop, false);
+		}
+		check_prefix(&b.s);
+		check_prefix(&b.c);
+		bench_fini(&b);
+	}
+	mem_free(pattern);
+}
+
 TEST(tls_inside_tls)
 {
 	struct bench b;
