@@ -318,6 +318,8 @@ static void pump(struct tls *t, struct bytes data)
 	data = t->in;
 	t->in = (struct bytes){ 0 };
 	keep_rest(t, data);
+	if (t->ssl)
+		(void)SSL_free_buffers(t->ssl); /* a read that waits would keep 16 KiB */
 	if (t->below_closed && !is_over(t) && !t->s.paused)
 		end_of_below(t);
 }
