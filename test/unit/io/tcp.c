@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/sockaddr.h"
 #include "kit/kit.h"
 #include "support.h"
 
@@ -163,6 +164,94 @@ TEST(tcp_connects_by_name_trying_both_families)
 	ear_init(&n.client, tcp_connect(n.loop, &conf));
 	/* ::1 may come first and refuses: nobody listens there. */
 	CHECK(turn_until(n.loop, &n.client.opens, 1));
+	CHECK(turn_until(n.loop, &n.accepts, 1));
+	net_fini(&n);
+}
+
+/* A listener with a full queue: the kernel drops the SYN, as a dead address would. */
+struct silent {
+	int fd, fill[4];
+	struct addrport at;
+};
+
+static void silent_init(struct silent *s)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sockaddr_of((struct addrport){ ip_v4(127, 0, 0, 1), 0 }, &sa);
+
+	s->fd = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(bind(s->fd, (struct sockaddr *)&sa, len) == 0);
+	CHECK(listen(s->fd, 0) == 0);
+	CHECK(getsockname(s->fd, (struct sockaddr *)&sa, &len) == 0);
+	s->at = sockaddr_addrport(&sa);
+	for (size_t i = 0; i < array_len(s->fill); i++) {
+		s->fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		(void)connect(s->fill[i], (struct sockaddr *)&sa, len);
+	}
+}
+
+static void silent_fini(struct silent *s)
+{
+	for (size_t i = 0; i < array_len(s->fill); i++)
+		(void)close(s->fill[i]);
+	(void)close(s->fd);
+}
+
+TEST(tcp_silent_address_times_out)
+{
+	struct loop *loop = test_loop();
+	struct silent silent;
+	struct tcp_conf conf = { .timeout_ms = 20 };
+	char want[128], text[ADDRPORT_TEXT_MAX];
+	struct ear e;
+
+	silent_init(&silent);
+	conf.to = silent.at;
+	ear_init(&e, tcp_connect(loop, &conf));
+	CHECK(turn_until(loop, &e.closes, 1));
+	(void)snprintf(want, sizeof(want), "connect %s: no answer",
+		       addrport_format(silent.at, text));
+	CHECK_STR(e.why.text, want);
+	CHECK_INT(e.why.code, ERR_TIMEOUT);
+	ear_fini(&e);
+	silent_fini(&silent);
+	loop_destroy(loop);
+}
+
+TEST(tcp_next_address_is_tried_while_the_first_is_silent)
+{
+	struct net n;
+	struct silent silent;
+	struct addrport to[2];
+	struct tcp_conf conf = { .addresses = to, .address_count = 2 };
+	struct mono start = mono_now();
+
+	net_init(&n);
+	silent_init(&silent);
+	to[0] = silent.at;
+	to[1] = tcp_listener_address(n.listener);
+	ear_init(&n.client, tcp_connect(n.loop, &conf));
+	CHECK(turn_until(n.loop, &n.client.opens, 1));
+	CHECK(mono_since_ms(mono_now(), start) >= 250);
+	CHECK(addrport_equal(tcp_peer(n.client.s), to[1]));
+	CHECK(turn_until(n.loop, &n.accepts, 1));
+	silent_fini(&silent);
+	net_fini(&n);
+}
+
+TEST(tcp_next_address_is_tried_at_once_when_the_first_refuses)
+{
+	struct net n;
+	struct addrport to[3] = { { ip_v4(127, 0, 0, 1), closed_port() },
+				  { ip_v6_of((const uint8_t[16]){ [15] = 1 }), 1 } };
+	struct tcp_conf conf = { .addresses = to, .address_count = 3 };
+	struct mono start = mono_now();
+
+	net_init(&n);
+	to[2] = tcp_listener_address(n.listener);
+	ear_init(&n.client, tcp_connect(n.loop, &conf));
+	CHECK(turn_until(n.loop, &n.client.opens, 1));
+	CHECK(mono_since_ms(mono_now(), start) < 200);
 	CHECK(turn_until(n.loop, &n.accepts, 1));
 	net_fini(&n);
 }
