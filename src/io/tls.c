@@ -368,8 +368,8 @@ static void below_close(void *arg, const struct err *why)
 
 	t->below_closed = true;
 	t->below_why = *why;
-	/* Paused in the middle of a delivery: the end waits behind what is kept. */
-	if (is_over(t) || (t->s.paused && (t->kept.n || (t->ssl && SSL_pending(t->ssl)))))
+	/* What is kept, and what OpenSSL has read of it, comes first: pump() then sees the end. */
+	if (is_over(t) || t->pump_due || t->kept.n || (t->ssl && SSL_pending(t->ssl)))
 		return;
 	end_of_below(t);
 }
