@@ -112,10 +112,12 @@ bool wall_parse(struct wall *t, struct bytes text)
 const char *wall_format(struct wall t, char out[WALL_TEXT_MAX])
 {
 	time_t s = (time_t)wall_s(t);
-	int64_t ns = t.ns - (int64_t)s * NS_PER_S;
+	int64_t ns = t.ns % NS_PER_S;
 	struct tm tm;
 	size_t n;
 
+	if (ns < 0)
+		ns += NS_PER_S;
 	if (t.ns == INT64_MIN) {
 		s = (time_t)WALL_ZERO_S;
 		ns = 0;
