@@ -107,6 +107,11 @@ void hash_sha256(uint8_t out[32], struct bytes message)
 	must(EVP_Digest(message.p, message.n, out, NULL, lib.sha256, NULL));
 }
 
+void hash_sha1(uint8_t out[20], struct bytes message)
+{
+	must(EVP_Digest(message.p, message.n, out, NULL, EVP_sha1(), NULL));
+}
+
 void hash_hmac_sha256(uint8_t out[32], struct bytes key, struct bytes message)
 {
 	hmac("SHA256", key, &message, 1, out);

@@ -56,6 +56,14 @@ TEST(hmac_sha256_vector) /* RFC 4231, case 2 */
 	CHECK_STR(hex(out, 32), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST(sha1_vector) /* FIPS 180-2, appendix A.1 */
+{
+	uint8_t out[20];
+
+	hash_sha1(out, bytes_str("abc"));
+	CHECK_STR(hex(out, 20), "a9993e364706816aba3e25717850c26c9cd0d89d");
+}
+
 TEST(hkdf_reproduces_the_control_handshake) /* control-protocol.md 2.12, step 4 */
 {
 	uint8_t out[2][32];
