@@ -174,19 +174,18 @@ void core_affected(struct control *c, struct access_ids *ids)
 
 bool core_auto_approve(struct control *c, struct tn_node *n)
 {
-	struct prefix_set next = { 0 };
 	struct prefix *all = mem_alloc((n->approved.n + n->advertised.n + 1) * sizeof(*all));
 	size_t count = n->approved.n;
 	bool changed;
 
 	(void)c;
-	memcpy(all, n->approved.v, count * sizeof(*all));
+	for (size_t i = 0; i < count; i++)
+		all[i] = n->approved.v[i];
 	for (size_t i = 0; i < n->advertised.n; i++)
 		if (!prefix_set_has(&n->approved, n->advertised.v[i]) &&
 		    access_approves_route(n, n->advertised.v[i]))
 			all[count++] = n->advertised.v[i];
 	changed = prefix_set_assign(&n->approved, all, count);
-	prefix_set_fini(&next);
 	mem_free(all);
 	return changed;
 }
