@@ -631,7 +631,7 @@ TEST(counters_end_before_they_wrap)
 {
 	struct link *l = link_create(53, NULL);
 	struct wg_session *s;
-	uint64_t first;
+	uint64_t first = 0;
 
 	link_send(l, LINK_A, 0);
 	link_run_ms(l, 10000);
