@@ -61,10 +61,9 @@ static void world_init(struct world *w)
 		w->tag_bytes[i] = bytes_str(w->tags[i]);
 	}
 	w->users[0].role = POLICY_OWNER;
-	w->dir = (struct policy_directory){ .users = w->users,
-					    .n_users = USERS,
-					    .domains = &domain,
-					    .n_domains = 1 };
+	w->dir = (struct policy_directory){
+		.users = w->users, .n_users = USERS, .domains = &domain, .n_domains = 1
+	};
 }
 
 static void put_rules(struct buf *b)
@@ -82,8 +81,9 @@ static void put_rules(struct buf *b)
 			(void)buf_printf(b, "],\"dst\":[\"10.%u.%u.0/24:%s\"]},\n", spread(i, 200),
 					 spread(i + 1, 250), ports[i % 5]);
 		else
-			(void)buf_printf(b, "],\"dst\":[\"tag:service%u:%s\",\"tag:service%u:22\"]},\n",
-					 spread(i + 3, TAGS), ports[i % 5], spread(i + 5, TAGS));
+			(void)buf_printf(
+			    b, "],\"dst\":[\"tag:service%u:%s\",\"tag:service%u:22\"]},\n",
+			    spread(i + 3, TAGS), ports[i % 5], spread(i + 5, TAGS));
 	}
 }
 
@@ -102,10 +102,12 @@ static void make_policy(struct buf *b, bool open)
 		(void)buf_printf(b, "\"tag:service%u\": [\"group:team%u\"],\n", i, i % GROUPS);
 	(void)buf_append_str(b, "},\n\"acls\": [\n");
 	if (open)
-		(void)buf_append_str(b, "{\"action\":\"accept\",\"src\":[\"*\"],\"dst\":[\"*:*\"]},");
+		(void)buf_append_str(b,
+				     "{\"action\":\"accept\",\"src\":[\"*\"],\"dst\":[\"*:*\"]},");
 	put_rules(b);
-	(void)buf_append_str(b, "],\n\"ssh\": [{\"action\": \"check\", \"src\": [\"autogroup:member\"], "
-				"\"dst\": [\"autogroup:self\"], \"users\": [\"autogroup:nonroot\"]}]}\n");
+	(void)buf_append_str(
+	    b, "],\n\"ssh\": [{\"action\": \"check\", \"src\": [\"autogroup:member\"], "
+	       "\"dst\": [\"autogroup:self\"], \"users\": [\"autogroup:nonroot\"]}]}\n");
 }
 
 static struct policy_node make_node(struct world *w, unsigned i)
