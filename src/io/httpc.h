@@ -41,6 +41,8 @@ struct http_call_conf {
 
 struct http_call *httpc_call(struct httpc *c, const struct http_call_conf *conf);
 void http_call_cancel(struct http_call *call); /* no on_done */
+/* Back-pressure: soon no more on_body (over HTTP/2 after at most 1 MiB), until it is undone. */
+void http_call_pause(struct http_call *call, bool paused);
 
 /*
  * HTTP/1.1 upgrade on a fresh stream. Takes s. On 101 with that protocol on_stream gets the stream,

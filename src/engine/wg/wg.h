@@ -63,7 +63,8 @@ struct wg_conf {
 			    */
 
 	/* All optional. */
-	/* A valid initiation names a peer we do not have: wg_peer_add() it now and answer true. */
+	/* An initiation proved to be from a key we have no peer for: wg_peer_add() it now and
+	 * answer true, or refuse. */
 	bool (*on_unknown_peer)(void *arg, const struct key *public_key);
 	/* A new session is confirmed in both directions. */
 	void (*on_session)(void *arg, struct wg_peer_id peer, uint32_t owner);

@@ -207,6 +207,30 @@ TEST(h2_back_pressure_is_visible)
 	pair_fini(&p);
 }
 
+TEST(h2_a_paused_call_holds_only_its_own_stream)
+{
+	struct pair p;
+	uint8_t *block = mem_alloc(4 << 20);
+
+	pair_init(&p, NULL, HTTPD_H2);
+	get(&p, 0, "/park");
+	get(&p, 1, "/park");
+	site_turns(&p.site, 4);
+	http_call_pause(p.a[0].call, true);
+	for (int i = 0; i < 2; i++)
+		http_reply(p.site.parked[i], 200, NULL, bytes_of(block, 4 << 20));
+	for (int i = 0; i < 200; i++)
+		site_turns(&p.site, 1);
+	CHECK(p.a[1].done == 1 && p.a[1].body.n == 4 << 20);
+	CHECK(!p.a[0].done && p.a[0].body.n <= 1 << 20);
+	http_call_pause(p.a[0].call, false);
+	for (int i = 0; i < 200; i++)
+		site_turns(&p.site, 1);
+	CHECK(p.a[0].done == 1 && p.a[0].body.n == 4 << 20);
+	mem_free(block);
+	pair_fini(&p);
+}
+
 TEST(h2_a_client_that_never_reads_loses_the_stream)
 {
 	struct pair p;
@@ -335,17 +359,52 @@ static void rogue_turn(struct rogue *r, struct site *site)
 	buf_clear(&r->ear.got);
 }
 
-static int32_t rogue_get(struct rogue *r, const char *path)
+static int32_t rogue_ask(struct rogue *r, const char *method, const char *host, const char *path)
 {
-	char method[] = "GET", scheme[] = "http", host[] = "h";
-	char names[4][12] = { ":method", ":scheme", ":authority", ":path" };
-	char *values[4] = { method, scheme, host, (char *)(uintptr_t)path };
+	const char *names[4] = { ":method", ":scheme", ":authority", ":path" };
+	const char *values[4] = { method, "http", host, path };
 	nghttp2_nv nv[4];
 
 	for (size_t i = 0; i < 4; i++)
-		nv[i] = (nghttp2_nv){ (uint8_t *)names[i], (uint8_t *)values[i], strlen(names[i]),
-				      strlen(values[i]), 0 };
+		nv[i] =
+		    (nghttp2_nv){ (uint8_t *)(uintptr_t)names[i], (uint8_t *)(uintptr_t)values[i],
+				  strlen(names[i]), strlen(values[i]), 0 };
 	return nghttp2_submit_request(r->session, NULL, nv, 4, NULL, NULL);
+}
+
+static int32_t rogue_get(struct rogue *r, const char *path)
+{
+	return rogue_ask(r, "GET", "h", path);
+}
+
+/* What nghttp2 lets through is refused by us, as over HTTP/1.1. */
+TEST(h2_strange_heads_reach_no_handler)
+{
+	static const char *const asked[][3] = {
+		{ "G(T", "h", "/hello" },
+		{ "GET", "u@h", "/hello" },
+		{ "GET", "h/x", "/hello" },
+		{ "GET", "h", "http://other/hello" },
+		{ "GET", "h", "hello" },
+		{ "GET", "h", "/he llo" },
+		{ "GET", "h", "/x/%2e%2e/%2e%2e/hello" },
+	};
+	struct site site;
+	struct rogue r;
+
+	site_init(&site, NULL);
+	rogue_init(&r, &site);
+	for (size_t i = 0; i < array_len(asked); i++) {
+		rogue_ask(&r, asked[i][0], asked[i][1], asked[i][2]);
+		rogue_turn(&r, &site);
+	}
+	CHECK_INT(site.handled, 0);
+	rogue_ask(&r, "GET", "h:80", "/hello");
+	rogue_turn(&r, &site);
+	CHECK_INT(site.handled, 1);
+	nghttp2_session_del(r.session);
+	ear_fini(&r.ear);
+	site_fini(&site);
 }
 
 TEST(h2_rapid_reset_ends_the_connection)

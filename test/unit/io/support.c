@@ -23,6 +23,8 @@ static void ear_data(void *arg, struct bytes data)
 	struct ear *e = arg;
 
 	buf_append(&e->got, data);
+	if (e->pause_on_data)
+		stream_pause(e->s, true);
 	if (e->destroy_on_data)
 		ear_drop(e);
 }
@@ -62,7 +64,7 @@ void ear_fini(struct ear *e)
 
 bool turn_until(struct loop *loop, const unsigned *count, unsigned at_least)
 {
-	struct mono end = mono_add_s(mono_now(), 5);
+	struct mono end = mono_add_s(mono_now(), 20);
 
 	while (*count < at_least && !mono_reached(mono_now(), end))
 		loop_turn(loop, false);
@@ -71,7 +73,7 @@ bool turn_until(struct loop *loop, const unsigned *count, unsigned at_least)
 
 bool turn_until_n(struct loop *loop, const size_t *count, size_t at_least)
 {
-	struct mono end = mono_add_s(mono_now(), 5);
+	struct mono end = mono_add_s(mono_now(), 20);
 
 	while (*count < at_least && !mono_reached(mono_now(), end))
 		loop_turn(loop, false);
