@@ -210,7 +210,7 @@ struct node_frag *fragment_peer(struct tn_node *n, const struct access_routes *r
 	node.expired = model_node_is_expired(n, now);
 	if (n->online)
 		node.last_seen = (struct opt_time){ true, { now.ns / 1000000000 * 1000000000 } };
-	if (routes && routes->n > routes->n_primary)
+	if (routes && routes->exit_node)
 		node.cap_map = (struct named_json_list){ caps, 1, true };
 	encode(&node, &text);
 	parts_fini(&parts);
