@@ -78,7 +78,7 @@ static bool find_ends(const struct policy_state *s, struct bytes text, struct en
 /* ":port" and "/proto" at the end, when they are there. */
 static struct bytes split_dst(struct bytes text, struct asking *q)
 {
-	const uint8_t *slash = text.n ? memrchr(text.p, '/', text.n) : NULL, *colon;
+	const uint8_t *slash = text.p ? memrchr(text.p, '/', text.n) : NULL, *colon;
 	struct prefix p;
 	struct bytes tail;
 
@@ -88,7 +88,7 @@ static struct bytes split_dst(struct bytes text, struct asking *q)
 		if (policy_proto_number(tail, &q->proto))
 			text.n = (size_t)(slash - text.p);
 	}
-	colon = text.n ? memrchr(text.p, ':', text.n) : NULL;
+	colon = text.p ? memrchr(text.p, ':', text.n) : NULL;
 	if (colon && !policy_address(text, &p)) {
 		tail = bytes_from(text, (size_t)(colon - text.p) + 1);
 		q->has_port = text_u64(tail, UINT16_MAX, &q->port);
