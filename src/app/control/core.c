@@ -90,7 +90,9 @@ void core_audit(struct control *c, const struct tailnet *t, const char *actor, c
 
 struct mapview_world core_world(const struct control *c)
 {
-	return (struct mapview_world){ buf_bytes(&c->derp_map), c->derp_hash, wall_now() };
+	/* https always: any other scheme would make nodes leave the Noise channel. */
+	return (struct mapview_world){ buf_bytes(&c->derp_map), c->derp_hash, wall_now(),
+				       "https://unused" };
 }
 
 void core_flush_soon(struct control *c)
