@@ -26,7 +26,7 @@ struct http_call_conf {
 	const char *method, *path; /* path with query */
 	const char *scheme;        /* HTTP/2; NULL: https */
 	const char *authority;
-	const struct http_header *headers;
+	const struct http_header *headers; /* names in lower case; host and framing are ours */
 	size_t header_count;
 	struct bytes body;   /* copied; sent with GET too when not empty */
 	size_t body_max;     /* whole response body; 0: no limit (streams) */

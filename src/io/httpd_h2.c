@@ -247,11 +247,14 @@ static void on_exchange_timer(struct io_timer *t)
 			io_timer_in_ms(c->httpd->loop, t, left);
 		else
 			refuse(x, 408, "the request took too long");
-	} else if (x->state == EXCHANGE_ENDED && queued(x) < x->stalled_at) {
+	} else if (x->state == EXCHANGE_ENDED && queued(x) && queued(x) < x->stalled_at) {
 		x->stalled_at = queued(x);
 		io_timer_in_ms(c->httpd->loop, t, (int64_t)conf->idle_timeout_s * 1000);
 	} else if (x->state == EXCHANGE_ENDED) {
-		h2_abort(x); /* answered, and the client takes nothing of it */
+		/* Answered: the client takes nothing of it, or goes on sending. */
+		reset(x, queued(x) ? NGHTTP2_CANCEL : NGHTTP2_NO_ERROR);
+		if (!is_over(c))
+			flush(c);
 	}
 }
 
@@ -428,18 +431,29 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
 	return is_over(c) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
-/* A client that still sends a body whose answer is complete is asked to stop (RFC 9113 8.1). */
+/*
+ * A client that still sends a body whose answer is complete is asked to stop (RFC 9113
+ * section 8.1), but not at once: some take the reset for a failure and throw the answer away
+ * (curl 7.88).
+ */
+static void linger(struct httpd_conn *c, int32_t stream_id)
+{
+	struct http_exchange *x = exchange_of(c, stream_id);
+
+	if (x && nghttp2_session_get_stream_remote_close(c->h2->session, stream_id) == 0)
+		io_timer_in_ms(c->httpd->loop, &x->timer, HTTPD_LINGER_MS);
+}
+
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
-	int32_t id = frame->hd.stream_id;
+	bool is_part = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
 
+	(void)session;
 	if (frame->hd.type == NGHTTP2_RST_STREAM &&
 	    frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
 		count_reset(arg); /* also those that its own broken frames forced out of us */
-	if ((frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
-	    (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
-	    nghttp2_session_get_stream_remote_close(session, id) == 0)
-		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+	if (is_part && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+		linger(arg, frame->hd.stream_id);
 	return 0;
 }
 

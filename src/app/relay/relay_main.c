@@ -10,10 +10,6 @@
 #include "base/text.h"
 #include "crypto/x25519.h"
 
-#ifndef WEFT_VERSION
-#define WEFT_VERSION "unknown"
-#endif
-
 enum { STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 static int complain(const struct err *err)

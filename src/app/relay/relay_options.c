@@ -43,7 +43,7 @@ const struct opt relay_opts[] = {
 	{ "client-rate", OPT_INT, FIELD(client_rate), "0", "BYTES", "read from one client per second; 0: no limit" },
 	{ "client-burst", OPT_INT, FIELD(client_burst), "0", "BYTES", "what a client may send at once (at least one largest packet)" },
 	{ "total-rate", OPT_INT, FIELD(total_rate), "0", "BYTES", "read from all clients per second; 0: no limit" },
-	{ "drain", OPT_DURATION, FIELD(drain_ms), "10s", "TIME", "on SIGTERM clients are moved away over this time" },
+	{ "drain", OPT_DURATION, FIELD(drain_ms), "3s", "TIME", "on SIGTERM clients are moved away over this time" },
 	{ "verbose", OPT_FLAG, FIELD(verbose), NULL, NULL, "say who comes and goes" },
 	{ "log-json", OPT_FLAG, FIELD(log_json), NULL, NULL, "log JSON lines" },
 };

@@ -317,6 +317,12 @@ static void on_broken(void *arg, const struct err *why)
 	t->stop = t->failed = true;
 }
 
+static void ignore(void *arg, const struct rtnl_event *e)
+{
+	(void)arg;
+	(void)e;
+}
+
 static int set_up(struct tunnel *t, struct err *err)
 {
 	sigset_t set;
@@ -340,6 +346,7 @@ static int set_up(struct tunnel *t, struct err *err)
 	t->device = t->watch ? device_create(&t->device_conf, err) : NULL;
 	if (!t->device || configure(t, err) < 0)
 		return -1;
+	(void)rtnl_watch_read(t->watch, ignore, NULL); /* our own doing */
 	if (!t->device_conf.no_coalesce && t->device->tun.tso &&
 	    !tun_probe_coalescing(&t->device->tun))
 		log_warn(&t->log, "kernel refused merged packets, writing single ones");

@@ -282,13 +282,6 @@ static void wide_rows(struct row *r)
 		wide_pair(r, r->n, s->nodes[s->wide.v[i]], s->wide.v[i]);
 }
 
-static int by_slot(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 const struct ids *state_peers(struct policy_state *s, struct node *n)
 {
 	struct row r = { .s = s, .n = n, .out = s->row };
@@ -307,8 +300,6 @@ const struct ids *state_peers(struct policy_state *s, struct node *n)
 	own_nodes(&r);
 	among_routers(&r);
 	wide_rows(&r);
-	if (r.out.n)
-		qsort(r.out.v, r.out.n, sizeof(*r.out.v), by_slot);
 	s->row = r.out;
 	return &s->row;
 }
@@ -321,5 +312,8 @@ bool policy_state_visible(struct policy_state *s, uint64_t a, uint64_t b)
 	if (!x || !y || x == y)
 		return false;
 	row = state_peers(s, x);
-	return row->n && bsearch(&y->slot, row->v, row->n, sizeof(*row->v), by_slot);
+	for (uint32_t i = 0; i < row->n; i++)
+		if (row->v[i] == y->slot)
+			return true;
+	return false;
 }

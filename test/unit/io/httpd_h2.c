@@ -318,7 +318,7 @@ TEST(h2_timeouts)
 struct rogue {
 	nghttp2_session *session;
 	struct ear ear;
-	unsigned goaways;
+	unsigned goaways, resets, heads;
 	uint32_t code;
 };
 
@@ -331,6 +331,12 @@ static int rogue_frame(nghttp2_session *session, const nghttp2_frame *frame, voi
 		r->goaways++;
 		r->code = frame->goaway.error_code;
 	}
+	if (frame->hd.type == NGHTTP2_RST_STREAM) {
+		r->resets++;
+		r->code = frame->rst_stream.error_code;
+	}
+	if (frame->hd.type == NGHTTP2_HEADERS)
+		r->heads++;
 	return 0;
 }
 
@@ -359,17 +365,33 @@ static void rogue_turn(struct rogue *r, struct site *site)
 	buf_clear(&r->ear.got);
 }
 
+/* A body that never comes. */
+static ssize_t rogue_body(nghttp2_session *session, int32_t stream_id, uint8_t *to, size_t length,
+			  uint32_t *flags, nghttp2_data_source *source, void *arg)
+{
+	(void)session;
+	(void)stream_id;
+	(void)to;
+	(void)length;
+	(void)flags;
+	(void)source;
+	(void)arg;
+	return NGHTTP2_ERR_DEFERRED;
+}
+
 static int32_t rogue_ask(struct rogue *r, const char *method, const char *host, const char *path)
 {
 	const char *names[4] = { ":method", ":scheme", ":authority", ":path" };
 	const char *values[4] = { method, "http", host, path };
+	nghttp2_data_provider never = { .read_callback = rogue_body };
+	bool has_body = strcmp(method, "POST") == 0;
 	nghttp2_nv nv[4];
 
 	for (size_t i = 0; i < 4; i++)
 		nv[i] =
 		    (nghttp2_nv){ (uint8_t *)(uintptr_t)names[i], (uint8_t *)(uintptr_t)values[i],
 				  strlen(names[i]), strlen(values[i]), 0 };
-	return nghttp2_submit_request(r->session, NULL, nv, 4, NULL, NULL);
+	return nghttp2_submit_request(r->session, NULL, nv, 4, has_body ? &never : NULL, NULL);
 }
 
 static int32_t rogue_get(struct rogue *r, const char *path)
@@ -402,6 +424,51 @@ TEST(h2_strange_heads_reach_no_handler)
 	rogue_ask(&r, "GET", "h:80", "/hello");
 	rogue_turn(&r, &site);
 	CHECK_INT(site.handled, 1);
+	nghttp2_session_del(r.session);
+	ear_fini(&r.ear);
+	site_fini(&site);
+}
+
+/* Answered before its body came: the answer first, and only later the wish to stop. */
+TEST(h2_early_answer_lingers_before_the_reset)
+{
+	struct site site;
+	struct rogue r;
+	struct mono end = mono_add_s(mono_now(), 5);
+
+	site_init(&site, NULL);
+	rogue_init(&r, &site);
+	rogue_ask(&r, "POST", "h", "/nowhere");
+	rogue_turn(&r, &site);
+	rogue_turn(&r, &site);
+	CHECK(r.heads == 1 && !r.resets);
+	while (!r.resets && !mono_reached(mono_now(), end)) {
+		loop_turn(site.loop, true);
+		rogue_turn(&r, &site);
+	}
+	CHECK_INT(r.resets, 1);
+	CHECK_INT(r.code, NGHTTP2_NO_ERROR);
+	CHECK_INT(r.goaways, 0);
+	nghttp2_session_del(r.session);
+	ear_fini(&r.ear);
+	site_fini(&site);
+}
+
+TEST(h2_a_body_that_does_not_come_times_out)
+{
+	struct httpd_conf limits = { .body_timeout_s = 1 };
+	struct site site;
+	struct rogue r;
+	struct mono end = mono_add_s(mono_now(), 5);
+
+	site_init(&site, &limits);
+	rogue_init(&r, &site);
+	rogue_ask(&r, "POST", "h", "/small");
+	while (!r.heads && !mono_reached(mono_now(), end)) {
+		rogue_turn(&r, &site);
+		loop_turn(site.loop, true);
+	}
+	CHECK(r.heads == 1 && !site.handled);
 	nghttp2_session_del(r.session);
 	ear_fini(&r.ear);
 	site_fini(&site);
