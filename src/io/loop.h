@@ -16,17 +16,24 @@ struct err;
 struct loop;
 
 struct loop *loop_create(struct err *err);
-void loop_destroy(
-    struct loop *loop);           /* NULL is a no-op; every watcher and timer was stopped before */
+/*
+ * NULL is a no-op; every watcher and timer was stopped before. Waits for work that is already
+ * running in the pool and makes the deferred calls that are left.
+ */
+void loop_destroy(struct loop *loop);
 void loop_run(struct loop *loop); /* until loop_stop() */
 void loop_stop(struct loop *loop);
 /* One turn; waits for something to happen when wait is true. For tests. */
 void loop_turn(struct loop *loop, bool wait);
-struct mono loop_now(const struct loop *loop);
+struct mono loop_now(const struct loop *loop); /* outside a turn: the clock */
 
-/* Runs fn at the end of this turn, in the order of the calls. */
+/*
+ * Runs fn at the end of this turn, in the order of the calls; from inside a deferred call, at the
+ * end of the next one. There is no cancel: whoever may vanish keeps its memory by
+ * loop_free_later(), which queues behind, and fn looks at a flag.
+ */
 void loop_defer(struct loop *loop, void (*fn)(void *arg), void *arg);
-/* Frees p with mem_free() at the end of this turn: for objects that may be on the call stack. */
+/* A deferred mem_free(p): for objects that may be on the call stack or have deferred calls. */
 void loop_free_later(struct loop *loop, void *p);
 /* From any thread: runs fn in the loop's thread, soon. */
 void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
@@ -45,6 +52,7 @@ void io_timer_stop(struct io_timer *t); /* no-op when not armed */
 
 enum io_event { IO_READ = 1, IO_WRITE = 2 };
 
+/* Born zeroed. An error or hang-up on the fd comes as the events that were asked for. */
 struct io_watch {
 	void *handle; /* libuv's, on the heap because it closes later than its owner */
 	void (*on_ready)(struct io_watch *w, unsigned events);

@@ -36,7 +36,7 @@ struct stream_ops {
 	void (*pause)(struct stream *s, bool paused);
 	void (*finish)(struct stream *s);
 	size_t (*queued)(const struct stream *s);
-	void (*destroy)(struct stream *s);
+	void (*destroy)(struct stream *s); /* ends with stream_fini(), loop_free_later() */
 	struct stream *(*below)(const struct stream *s); /* NULL at the bottom */
 };
 
@@ -46,8 +46,13 @@ struct stream {
 	struct loop *loop;
 	const struct stream_up *up;
 	void *arg;
-	struct buf unread; /* delivered before anything else */
-	bool paused, closed;
+	struct buf unread;     /* delivered before anything else */
+	struct err *end;       /* a close that waits behind unread bytes, or for an owner */
+	bool open;             /* connected, handshake done: on_open came, or never comes */
+	bool paused, finished; /* as asked from above */
+	bool closed;           /* on_close was called */
+	bool destroyed;        /* the memory stays until the end of the turn */
+	bool flush_due;        /* a deferred call will deliver unread */
 };
 
 /* Changing the owner is allowed at any time outside on_data of another one; see stream_unread(). */
@@ -65,7 +70,11 @@ void stream_unread(struct stream *s, struct bytes data);
 /* The stream of that name in the stack, or NULL: stream_find(s, "tcp"). */
 struct stream *stream_find(struct stream *s, const char *name);
 
-/* For implementations: events up, after unread bytes and never while paused or closed. */
+/*
+ * For implementations: events up, after unread bytes and never while paused or closed. Any of them
+ * may come back with s->destroyed set; s itself can be looked at until the end of the turn. None is
+ * called from inside send, pause or finish: the caller there does not expect to vanish.
+ */
 void stream_init(struct stream *s, const struct stream_ops *ops, struct loop *loop);
 void stream_fini(struct stream *s);
 void stream_emit_open(struct stream *s);
@@ -73,5 +82,8 @@ void stream_emit_data(struct stream *s, struct bytes data);
 void stream_emit_drain(struct stream *s);
 void stream_emit_close(struct stream *s, const struct err *why); /* err NULL: orderly */
 
-/* Two ends in memory, for tests: what goes into one comes out of the other in the next turn. */
+/*
+ * Two ends in memory, for tests: what goes into one comes out of the other in the next turn; so
+ * does on_open of both. Bytes sent before a destroy still arrive, then an orderly close.
+ */
 void stream_pair(struct loop *loop, struct stream **a, struct stream **b);

@@ -7,6 +7,7 @@
 #include "base/ip.h"
 
 struct err;
+struct log;
 struct loop;
 struct stream;
 struct tcp_listener;
@@ -39,6 +40,8 @@ struct tcp_listener *tcp_listen_fd(struct loop *loop, int fd,
 						     struct addrport peer),
 				   void *arg, struct err *err); /* takes fd */
 struct addrport tcp_listener_address(const struct tcp_listener *l);
+/* Where it says that accepting had to pause because the process or system is out of fds. */
+void tcp_listener_set_log(struct tcp_listener *l, const struct log *log);
 void tcp_listener_destroy(struct tcp_listener *l);
 
 /* Replaces a dead socket file, refuses a live one. mode: file permissions. */
