@@ -22,6 +22,13 @@ void *mem_alloc(size_t size)
 	return must(calloc(1, size ? size : 1));
 }
 
+void *mem_alloc_aligned(size_t align, size_t size)
+{
+	size_t whole = (size + align - 1) & ~(align - 1); /* aligned_alloc() wants a multiple */
+
+	return memset(must(aligned_alloc(align, whole)), 0, whole);
+}
+
 void *mem_try_alloc(size_t size)
 {
 	if (fail_countdown && --fail_countdown == 0)

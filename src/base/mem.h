@@ -19,7 +19,9 @@
 		noun##_destroy(*p);                                                                \
 	}
 
-void *mem_alloc(size_t size);                     /* zeroed; aborts when there is none */
+void *mem_alloc(size_t size); /* zeroed; aborts when there is none */
+/* The same on a boundary (a power of two), for objects that hold _Alignas members. */
+void *mem_alloc_aligned(size_t align, size_t size);
 void *mem_try_alloc(size_t size);                 /* zeroed; NULL when there is none */
 void *mem_resize(void *p, size_t n, size_t size); /* aborts on failure or when n * size overflows */
 char *mem_strdup(const char *s);
