@@ -123,7 +123,8 @@ static int replace_peers(struct netmap *m, const struct netmap *old,
 			 const struct tailcfg_node_list *list, struct err *err)
 {
 	if (list->n > NETMAP_PEERS_MAX)
-		return err_set(err, ERR_LIMIT, "the map names more than %d peers", NETMAP_PEERS_MAX);
+		return err_set(err, ERR_LIMIT, "the map names more than %d peers",
+			       NETMAP_PEERS_MAX);
 	netmap_parts_fini(&m->peers);
 	for (size_t i = 0; i < list->n; i++) {
 		struct tailcfg_node n = list->v[i];
@@ -150,7 +151,8 @@ static int change_peers(struct netmap *m, const struct tailcfg_node_list *list, 
 		put_peer(&m->peers, p);
 	}
 	if (m->peers.n > NETMAP_PEERS_MAX)
-		return err_set(err, ERR_LIMIT, "the map names more than %d peers", NETMAP_PEERS_MAX);
+		return err_set(err, ERR_LIMIT, "the map names more than %d peers",
+			       NETMAP_PEERS_MAX);
 	return 0;
 }
 
@@ -305,8 +307,7 @@ static int patch_named(struct netmap_parts *a, const struct named_json_list *lis
 static int apply_filters(struct netmap *m, const struct tailcfg_map_response *f, struct err *err)
 {
 	if (!is_null(f->packet_filter)) {
-		struct netmap_part *p =
-		    netmap_part_json(bytes_str("base"), f->packet_filter, err);
+		struct netmap_part *p = netmap_part_json(bytes_str("base"), f->packet_filter, err);
 
 		if (set_named(&m->filters, p, err) < 0)
 			return -1;

@@ -49,9 +49,9 @@ const struct tailcfg_node *netmap_peer_by_id(const struct netmap *m, int64_t id)
 const struct tailcfg_node *netmap_peer_by_key(const struct netmap *m, const struct key *key);
 /* Self or peer with exactly this address. */
 const struct tailcfg_node *netmap_node_by_ip(const struct netmap *m, struct ip ip);
-const struct tailcfg_derp_map *netmap_derp(const struct netmap *m);                /* or NULL */
+const struct tailcfg_derp_map *netmap_derp(const struct netmap *m);                  /* or NULL */
 const struct tailcfg_derp_region *netmap_region(const struct netmap *m, int64_t id); /* or NULL */
-const struct tailcfg_dns *netmap_dns(const struct netmap *m);                      /* or NULL */
+const struct tailcfg_dns *netmap_dns(const struct netmap *m);                        /* or NULL */
 const struct tailcfg_user_profile *netmap_profile(const struct netmap *m, int64_t id);
 size_t netmap_profile_count(const struct netmap *m);
 const struct tailcfg_user_profile *netmap_profile_at(const struct netmap *m, size_t i);
@@ -78,15 +78,15 @@ struct bytes netmap_node_suffix(const struct tailcfg_node *n);
 struct wall netmap_next_expiry(const struct netmap *m, struct wall now);
 
 enum netmap_change {
-	NETMAP_KEY = 1,       /* node key: a new WireGuard peer */
-	NETMAP_DISCO = 2,     /* disco key */
+	NETMAP_KEY = 1,   /* node key: a new WireGuard peer */
+	NETMAP_DISCO = 2, /* disco key */
 	NETMAP_ENDPOINTS = 4,
-	NETMAP_HOME = 8,      /* home relay */
-	NETMAP_ALLOWED = 16,  /* AllowedIPs or Addresses */
+	NETMAP_HOME = 8,     /* home relay */
+	NETMAP_ALLOWED = 16, /* AllowedIPs or Addresses */
 	NETMAP_ONLINE = 32,
 	NETMAP_EXPIRY = 64,
-	NETMAP_CAPS = 128,    /* capability map, jail, masquerade */
-	NETMAP_OTHER = 256,   /* name, user, host info ... */
+	NETMAP_CAPS = 128,  /* capability map, jail, masquerade */
+	NETMAP_OTHER = 256, /* name, user, host info ... */
 };
 
 struct netmap_peer_diff {

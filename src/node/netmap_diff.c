@@ -72,8 +72,8 @@ static void add_peer(struct netmap_diff *d, size_t *cap, const struct netmap_par
 		     const struct netmap_part *after, unsigned what)
 {
 	mem_reserve(d->peers, d->peer_count, *cap);
-	d->peers[d->peer_count++] = (struct netmap_peer_diff){ before ? before->v : NULL,
-							       after ? after->v : NULL, what };
+	d->peers[d->peer_count++] =
+	    (struct netmap_peer_diff){ before ? before->v : NULL, after ? after->v : NULL, what };
 }
 
 static int64_t part_id(const struct netmap_part *p)
