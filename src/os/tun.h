@@ -24,7 +24,6 @@ struct tun_conf {
 	const char *name; /* "weft0", or with %d */
 	bool plain;       /* no virtio header: neither super-packets in nor out */
 	bool no_tso, no_uso;
-	bool persist; /* keep a device that was made persistent by others; never set by us */
 };
 
 struct tun {
