@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "io/loop_uv.h"
 
-enum { SLEEP_MAX_MS = 3600 * 1000 };
+enum { SLEEP_MAX_MS = 3600 * 1000, DEFER_ROUNDS = 4 };
 
 struct call {
 	void (*fn)(void *arg);
@@ -211,7 +211,9 @@ void loop_turn(struct loop *loop, bool wait)
 	uv_run(&loop->uv, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 	loop_wake(loop);
 	fire_timers(loop);
-	calls_run(&loop->deferred);
+	/* A stack hands down what it queued layer by layer: TLS, then TCP, in one turn. */
+	for (int i = 0; i < DEFER_ROUNDS && loop->deferred.n; i++)
+		calls_run(&loop->deferred);
 	loop->in_turn = false;
 }
 

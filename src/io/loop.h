@@ -28,8 +28,8 @@ void loop_turn(struct loop *loop, bool wait);
 struct mono loop_now(const struct loop *loop); /* outside a turn: the clock */
 
 /*
- * Runs fn at the end of this turn, in the order of the calls; from inside a deferred call, at the
- * end of the next one. There is no cancel: whoever may vanish keeps its memory by
+ * Runs fn at the end of this turn, in the order of the calls; from inside a deferred call, after
+ * it, in this turn or the next. There is no cancel: whoever may vanish keeps its memory by
  * loop_free_later(), which queues behind, and fn looks at a flag.
  */
 void loop_defer(struct loop *loop, void (*fn)(void *arg), void *arg);

@@ -143,9 +143,9 @@ static void write_out(struct sock *k)
 
 static void report_drain(struct sock *k)
 {
-	if (!k->above_high || k->queued >= STREAM_LOW || k->failed)
+	if (!k->drain_owed || k->queued >= STREAM_LOW || k->failed)
 		return;
-	k->above_high = false;
+	k->drain_owed = false;
 	stream_emit_drain(&k->s);
 }
 
@@ -175,8 +175,8 @@ static void sock_send(struct stream *s, struct bytes data)
 	if (k->failed)
 		return;
 	queue(k, data);
-	if (k->queued > STREAM_HIGH)
-		k->above_high = true;
+	if (k->queued >= STREAM_LOW)
+		k->drain_owed = true;
 	if (k->queued >= WRITE_NOW_BYTES && !k->blocked)
 		write_out(k);
 	write_later(k);

@@ -22,7 +22,7 @@ struct sock {
 	struct io_watch watch;
 	struct list chunks;
 	size_t queued;
-	bool above_high; /* on_drain is owed */
+	bool drain_owed; /* the queue was above STREAM_LOW */
 	bool blocked;    /* the kernel's buffer is full */
 	bool write_due;  /* a deferred write is queued */
 	bool shut;       /* our end of the stream was sent */

@@ -21,8 +21,8 @@ struct stream;
 struct stream_up {
 	void (*on_open)(void *arg); /* connected, handshake done; sending before it queues */
 	void (*on_data)(void *arg, struct bytes data); /* borrowed for the call */
-	void (*on_drain)(
-	    void *arg); /* the queue fell below STREAM_LOW after being above STREAM_HIGH */
+	/* The queue fell below STREAM_LOW: sure to come after it was above STREAM_HIGH. */
+	void (*on_drain)(void *arg);
 	/* The last event. why->code is ERR_NONE for an orderly end by the peer or after
 	 * stream_finish(). */
 	void (*on_close)(void *arg, const struct err *why);

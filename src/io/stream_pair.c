@@ -8,7 +8,7 @@ struct pair_end {
 	struct stream s;
 	struct pair *pair;
 	struct buf out; /* on the way to the other end */
-	bool above_high;
+	bool drain_owed;
 	bool no_more; /* finished or destroyed: the other end closes when out is empty */
 };
 
@@ -46,8 +46,8 @@ static void move_one_way(struct pair_end *from)
 
 	if (from->out.n && !to->s.paused)
 		hand_over(from, to);
-	if (from->above_high && from->out.n < STREAM_LOW) {
-		from->above_high = false;
+	if (from->drain_owed && from->out.n < STREAM_LOW) {
+		from->drain_owed = false;
 		stream_emit_drain(&from->s);
 	}
 	if (from->no_more && !from->out.n) {
@@ -83,8 +83,8 @@ static void pair_send(struct stream *s, struct bytes data)
 	struct pair_end *e = end_of(s);
 
 	buf_append(&e->out, data);
-	if (e->out.n > STREAM_HIGH)
-		e->above_high = true;
+	if (e->out.n >= STREAM_LOW)
+		e->drain_owed = true;
 	move_later(e);
 }
 

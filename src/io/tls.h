@@ -34,7 +34,19 @@ int tls_ctx_reload(struct tls_ctx *ctx, struct err *err);
 /* SHA-256 of the server certificate in use, for pinning. */
 void tls_ctx_fingerprint(const struct tls_ctx *ctx, uint8_t out[32]);
 
-/* Both take `below`. name: for SNI and verification; may be an address. */
+/*
+ * A fresh P-256 key and a certificate for it, as PEM, for callers that keep them in files. Both
+ * buffers are initialised here; wipe key_pem. names: comma list of names and addresses.
+ */
+int tls_self_signed(const char *names, struct buf *cert_pem, struct buf *key_pem, struct err *err);
+
+/*
+ * A stream ends in an orderly way only by close_notify: a connection that is cut reports
+ * ERR_MALFORMED. stream_destroy() cuts; stream_finish() says goodbye. A handshake may take 20 s.
+ * What is sent within one turn leaves as one record.
+ *
+ * Both take `below`. name: for SNI and verification; may be an address. The three questions below
+ * work on any stack over TLS. */
 struct stream *tls_client(struct stream *below, struct tls_ctx *ctx, const char *name);
 struct stream *tls_server(struct stream *below, struct tls_ctx *ctx);
 const char *tls_alpn(const struct stream *s); /* "" when none was agreed */

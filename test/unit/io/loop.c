@@ -144,17 +144,39 @@ static void defer_b(void *arg)
 	note(arg, 'b');
 }
 
-TEST(loop_defers_in_order_and_nested_calls_to_the_next_turn)
+TEST(loop_defers_in_order_and_nested_calls_behind)
 {
 	struct order o = { .loop = test_loop() };
 
 	loop_defer(o.loop, defer_a, &o);
 	loop_defer(o.loop, defer_b, &o);
 	loop_turn(o.loop, true); /* does not sleep: there is work */
-	CHECK_STR(o.text, "ab");
-	loop_turn(o.loop, true);
 	CHECK_STR(o.text, "abc");
 	loop_destroy(o.loop);
+}
+
+static void defer_again(void *arg)
+{
+	struct order *o = arg;
+
+	note(o, 'x');
+	if (o->n < 20)
+		loop_defer(o->loop, defer_again, o);
+}
+
+TEST(loop_call_that_defers_itself_leaves_the_turn)
+{
+	struct order o = { .loop = test_loop() };
+	size_t after_one;
+
+	loop_defer(o.loop, defer_again, &o);
+	loop_turn(o.loop, true);
+	after_one = o.n;
+	CHECK(after_one >= 1 && after_one < 10);
+	loop_turn(o.loop, true);
+	CHECK(o.n > after_one);
+	loop_destroy(o.loop);
+	CHECK_INT(o.n, 20);
 }
 
 TEST(loop_destroy_makes_the_calls_that_are_left)
