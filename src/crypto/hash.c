@@ -72,13 +72,12 @@ void hash_blake2s_mac(uint8_t out[HASH_MAC_LEN], struct bytes key, struct bytes 
 static void hmac(const char *digest, struct bytes key, const struct bytes *parts, size_t n,
 		 uint8_t out[32])
 {
-	char name[16];
-	OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+	/* The library never writes through this pointer; its type only predates const. */
+	OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
+								 (char *)(uintptr_t)digest, 0),
 				OSSL_PARAM_construct_end() };
 
 	(void)pthread_once(&lib.once, fetch);
-	(void)strncpy(name, digest, sizeof(name) - 1);
-	name[sizeof(name) - 1] = '\0';
 	mac(lib.hmac, params, key, parts, n, out, 32);
 }
 

@@ -47,6 +47,8 @@ void httpd_conn_close(struct httpd_conn *c)
 		return;
 	c->dead = true;
 	io_timer_stop(&c->timer);
+	if (c->ops->stop)
+		c->ops->stop(c);
 	list_remove(&c->node);
 	h->conn_count--;
 	stream_destroy(c->stream);

@@ -59,7 +59,10 @@ struct http_exchange {
 	struct http_header *headers; /* in the arena */
 	size_t header_bytes;
 	struct io_timer timer; /* while it is being read */
-	struct buf out;        /* not yet framed */
+	struct bytes target;   /* :path */
+	struct buf out;        /* not yet framed, from out_at on */
+	size_t out_at;
+	size_t stalled_at; /* what was left when the timer looked last */
 	bool out_ended, deferred, rejected;
 };
 
@@ -69,6 +72,7 @@ struct httpd_proto_ops {
 	void (*on_drain)(struct httpd_conn *c);
 	void (*on_timer)(struct httpd_conn *c);
 	void (*drain)(struct httpd_conn *c);
+	void (*stop)(struct httpd_conn *c); /* its own timers; may be NULL */
 	void (*fini)(struct httpd_conn *c); /* called when nothing of c is on the stack */
 	/* length: of the body, or -1 when it is not known */
 	void (*start)(struct http_exchange *x, const char *content_type, int64_t length);
@@ -106,7 +110,6 @@ struct httpd_conn {
 	struct http_exchange *x; /* being read or open */
 	struct http1_head *head; /* of x, in its arena */
 	struct http1_chunked *chunked;
-	struct mono body_began;
 	bool keep_alive, processing, process_due, head_timed;
 
 	/* HTTP/2 */
@@ -137,7 +140,9 @@ unsigned exchange_route(struct http_exchange *x, struct bytes target);
 void exchange_dispatch(struct http_exchange *x);
 /* Nobody answers it any more: told once, then freed. */
 void exchange_gone(struct http_exchange *x);
-void exchange_ended(struct http_exchange *x); /* answered completely: logged, freed */
+void exchange_ended(struct http_exchange *x); /* answered completely: logged; free with _gone() */
+/* Of a body that comes at HTTPD_BODY_RATE at least; the clock runs since the exchange began. */
+int64_t exchange_body_time_left(const struct http_exchange *x);
 void exchange_drained(struct http_exchange *x);
 
 /* httpd_h1.c, httpd_h2.c: the ops; start takes a connection over from the sniffer. */

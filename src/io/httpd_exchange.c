@@ -64,7 +64,16 @@ static void log_answer(const struct http_exchange *x)
 void exchange_ended(struct http_exchange *x)
 {
 	log_answer(x);
-	free_later(x);
+	x->state = EXCHANGE_ENDED;
+}
+
+int64_t exchange_body_time_left(const struct http_exchange *x)
+{
+	const struct httpd *h = x->conn->httpd;
+	int64_t allowed = (int64_t)h->conf.body_timeout_s * 1000 +
+			  (int64_t)(x->body_seen * 1000 / HTTPD_BODY_RATE);
+
+	return allowed - mono_since_ms(loop_now(h->loop), x->started);
 }
 
 void exchange_gone(struct http_exchange *x)

@@ -155,6 +155,7 @@ static void h1_end(struct http_exchange *x)
 		buf_append_str(&c->out, HTTP1_LAST_CHUNK);
 	flush_out(c);
 	exchange_ended(x);
+	exchange_gone(x);
 	c->x = NULL;
 	if (c->keep_alive && !c->httpd->draining) {
 		next_request(c);
@@ -219,7 +220,7 @@ static void begin_body(struct httpd_conn *c)
 	if (c->head->continue_100 && !c->in.n)
 		stream_send(c->stream, bytes_str("HTTP/1.1 100 Continue\r\n\r\n"));
 	set_state(c, H1_BODY);
-	c->body_began = loop_now(c->httpd->loop);
+	c->x->started = loop_now(c->httpd->loop);
 	arm(c, (int64_t)c->httpd->conf.body_timeout_s * 1000);
 }
 
@@ -383,9 +384,7 @@ static bool makes_progress(struct httpd_conn *c, int64_t again_ms)
 
 static void body_timer(struct httpd_conn *c)
 {
-	int64_t allowed = (int64_t)c->httpd->conf.body_timeout_s * 1000 +
-			  (int64_t)(c->x->body_seen * 1000 / HTTPD_BODY_RATE);
-	int64_t left = allowed - mono_since_ms(loop_now(c->httpd->loop), c->body_began);
+	int64_t left = exchange_body_time_left(c->x);
 
 	if (left > 0)
 		arm(c, left);
@@ -469,6 +468,7 @@ struct stream *http_upgrade(struct http_exchange *x, const char *protocol, bool 
 	x->status = 101;
 	c->x = NULL;
 	exchange_ended(x);
+	exchange_gone(x);
 	httpd_conn_close(c); /* stops its timer; nothing of it touches the stream any more */
 	return s;
 }

@@ -143,7 +143,7 @@ static void write_out(struct sock *k)
 
 static void report_drain(struct sock *k)
 {
-	if (!k->drain_owed || k->queued >= STREAM_LOW || k->failed)
+	if (!k->drain_owed || k->queued >= k->s.low || k->failed)
 		return;
 	k->drain_owed = false;
 	stream_emit_drain(&k->s);
@@ -175,7 +175,7 @@ static void sock_send(struct stream *s, struct bytes data)
 	if (k->failed)
 		return;
 	queue(k, data);
-	if (k->queued >= STREAM_LOW)
+	if (k->queued >= k->s.low)
 		k->drain_owed = true;
 	if (k->queued >= WRITE_NOW_BYTES && !k->blocked)
 		write_out(k);

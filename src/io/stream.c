@@ -7,7 +7,7 @@
 
 void stream_init(struct stream *s, const struct stream_ops *ops, struct loop *loop)
 {
-	*s = (struct stream){ .ops = ops, .loop = loop };
+	*s = (struct stream){ .ops = ops, .loop = loop, .low = STREAM_LOW };
 	buf_init(&s->unread, SIZE_MAX / 4); /* no more than was read and not wanted yet */
 }
 
@@ -96,6 +96,12 @@ void stream_pause(struct stream *s, bool paused)
 		s->ops->pause(s, paused);
 	if (!paused && has_waiting(s))
 		flush_later(s);
+}
+
+void stream_set_mark(struct stream *s, size_t bytes)
+{
+	for (; s; s = s->ops->below ? s->ops->below(s) : NULL)
+		s->low = bytes;
 }
 
 void stream_finish(struct stream *s)

@@ -48,6 +48,7 @@ struct stream {
 	void *arg;
 	struct buf unread;     /* delivered before anything else */
 	struct err *end;       /* a close that waits behind unread bytes, or for an owner */
+	size_t low;            /* STREAM_LOW, or what the owner set */
 	bool open;             /* connected, handshake done: on_open came, or never comes */
 	bool paused, finished; /* as asked from above */
 	bool closed;           /* on_close was called */
@@ -60,8 +61,10 @@ void stream_set_up(struct stream *s, const struct stream_up *up, void *arg);
 void stream_send(struct stream *s, struct bytes data); /* copies; ignored after close */
 size_t stream_queued(const struct stream *s); /* bytes not yet taken by the kernel, all layers */
 void stream_pause(struct stream *s, bool paused); /* back-pressure: no on_data while paused */
-void stream_finish(struct stream *s);             /* sends what is queued, then closes orderly */
-void stream_destroy(struct stream *s);            /* at once; NULL is a no-op */
+/* on_drain comes whenever the queue falls below this after having reached it; all layers. */
+void stream_set_mark(struct stream *s, size_t bytes);
+void stream_finish(struct stream *s);  /* sends what is queued, then closes orderly */
+void stream_destroy(struct stream *s); /* at once; NULL is a no-op */
 /*
  * Gives bytes back: they come first to the next on_data, at the end of this turn. How an HTTP
  * upgrade hands what it read too much to the protocol above.

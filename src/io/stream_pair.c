@@ -46,7 +46,7 @@ static void move_one_way(struct pair_end *from)
 
 	if (from->out.n && !to->s.paused)
 		hand_over(from, to);
-	if (from->drain_owed && from->out.n < STREAM_LOW) {
+	if (from->drain_owed && from->out.n < from->s.low) {
 		from->drain_owed = false;
 		stream_emit_drain(&from->s);
 	}
@@ -83,7 +83,7 @@ static void pair_send(struct stream *s, struct bytes data)
 	struct pair_end *e = end_of(s);
 
 	buf_append(&e->out, data);
-	if (e->out.n >= STREAM_LOW)
+	if (e->out.n >= e->s.low)
 		e->drain_owed = true;
 	move_later(e);
 }

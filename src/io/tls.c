@@ -182,7 +182,7 @@ static void encrypt(struct tls *t)
 
 static void report_drain(struct tls *t)
 {
-	if (!t->drain_owed || stream_queued(&t->s) >= STREAM_LOW)
+	if (!t->drain_owed || stream_queued(&t->s) >= t->s.low)
 		return;
 	t->drain_owed = false;
 	stream_emit_drain(&t->s);
@@ -216,7 +216,7 @@ static void tls_send(struct stream *s, struct bytes data)
 	buf_append(&t->plain, data);
 	if (t->plain.n >= RECORD_BYTES)
 		encrypt(t);
-	if (stream_queued(s) >= STREAM_LOW)
+	if (stream_queued(s) >= s->low)
 		t->drain_owed = true;
 	flush_later(t);
 }

@@ -15,7 +15,7 @@ bool disco_is_envelope(struct bytes datagram)
 struct key disco_sender(struct bytes datagram)
 {
 	struct reader r = reader_of(datagram);
-	struct key k;
+	struct key k = { 0 };
 
 	read_skip(&r, DISCO_MAGIC_LEN);
 	read_copy(&r, k.b, sizeof(k.b));

@@ -73,8 +73,8 @@ static void leave(struct active *a, uint32_t id)
 {
 	size_t at = lower_bound(a->ids, a->n, id);
 
-	if (--a->depth[at] > 0)
-		return;
+	if (at >= a->n || --a->depth[at] > 0)
+		return; /* an id leaves only where it entered */
 	a->n--;
 	memmove(a->ids + at, a->ids + at + 1, (a->n - at) * sizeof(*a->ids));
 	memmove(a->depth + at, a->depth + at + 1, (a->n - at) * sizeof(*a->depth));

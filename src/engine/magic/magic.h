@@ -26,7 +26,7 @@ enum magic_path_kind {
 	MAGIC_NONE,
 	MAGIC_DIRECT, /* UDP to addr */
 	MAGIC_RELAY,  /* through the DERP relay of a region, addressed by node key */
-		      /* UDP peer relays will be a third kind: addr and a 24-bit network id */
+	/* UDP peer relays will be a third kind: addr and a 24-bit network id */
 };
 
 struct magic_path {

@@ -242,6 +242,21 @@ uint64_t relay_link(struct relay *r, struct mono now)
 	return c->id;
 }
 
+void relay_bind(struct relay *r, uint64_t id, void *user)
+{
+	struct conn *c = conn_of(r, id);
+
+	if (c)
+		c->user = user;
+}
+
+void *relay_user(const struct relay *r, uint64_t id)
+{
+	const struct conn *c = conn_of(r, id);
+
+	return c ? c->user : NULL;
+}
+
 static void greeting_free(struct conn *c)
 {
 	if (!c->greeting)
@@ -382,7 +397,10 @@ static void deliver(struct relay *r, struct conn *to, struct mono now, const str
 		r->stats.drops[RELAY_DROP_GONE]++;
 		return;
 	}
-	if (relay_queue_push(&r->flows, &to->queue, now, src, fwd_to, payload))
+	if (relay_queue_push(&r->flows, &to->queue, now,
+			     &(struct relay_envelope){
+				 fwd_to ? DERP_FORWARD_PACKET : DERP_RECV_PACKET, src, fwd_to },
+			     payload))
 		want_output(r, to);
 	if (!fwd_to)
 		trail_note(r, src, to);

@@ -103,6 +103,10 @@ enum relay_want {
 /* The next connection that wants something, 0 when none does. */
 uint64_t relay_next(struct relay *r, unsigned *wants);
 
+/* Whatever the caller wants to find again with an id; NULL until bound and for unknown ids. */
+void relay_bind(struct relay *r, uint64_t id, void *user);
+void *relay_user(const struct relay *r, uint64_t id);
+
 /* Who asks for admission, or who is connected. False for unknown ids and before the greeting. */
 struct relay_client {
 	struct key key;

@@ -71,10 +71,10 @@ static void flow_free(struct relay_flows *fs, struct relay_queue *q, struct flow
 	mem_free(f);
 }
 
-static struct flow *flow_for(struct relay_flows *fs, struct relay_queue *q, const struct key *src,
+static struct flow *flow_for(struct relay_flows *fs, struct relay_queue *q, const struct key *peer,
 			     bool urgent)
 {
-	struct relay_flow_id id = { .queue = q->id, .lane = urgent, .src = *src };
+	struct relay_flow_id id = { .queue = q->id, .lane = urgent, .peer = *peer };
 	struct flow *f = map_get(&fs->by_id, bytes_of(&id, sizeof(id)));
 
 	if (f)
@@ -155,10 +155,15 @@ static bool make_room(struct relay_flows *fs, struct relay_queue *q, size_t n)
 	return true;
 }
 
-static struct relay_pkt *pkt_create(struct mono now, const struct key *src,
-				    const struct key *fwd_to, struct bytes payload)
+static size_t frame_len(const struct relay_envelope *env, struct bytes payload)
 {
-	size_t n = DERP_HEADER_LEN + DERP_KEY_LEN + (fwd_to ? DERP_KEY_LEN : 0) + payload.n;
+	return DERP_HEADER_LEN + DERP_KEY_LEN + (env->fwd_to ? DERP_KEY_LEN : 0) + payload.n;
+}
+
+static struct relay_pkt *pkt_create(struct mono now, const struct relay_envelope *env,
+				    struct bytes payload)
+{
+	size_t n = frame_len(env, payload);
 	struct relay_pkt *p = mem_try_alloc(sizeof(*p) + n);
 	struct writer w;
 
@@ -167,34 +172,33 @@ static struct relay_pkt *pkt_create(struct mono now, const struct key *src,
 	p->at = now;
 	p->n = (uint32_t)n;
 	w = writer_of(p->frame, n);
-	if (fwd_to)
-		derp_put_forward(&w, src, fwd_to, payload);
+	if (env->type == DERP_FORWARD_PACKET)
+		derp_put_forward(&w, env->peer, env->fwd_to, payload);
 	else
-		derp_put_packet(&w, DERP_RECV_PACKET, src, payload);
+		derp_put_packet(&w, env->type, env->peer, payload);
 	return p;
 }
 
 bool relay_queue_push(struct relay_flows *fs, struct relay_queue *q, struct mono now,
-		      const struct key *src, const struct key *fwd_to, struct bytes payload)
+		      const struct relay_envelope *env, struct bytes payload)
 {
-	size_t n = DERP_HEADER_LEN + DERP_KEY_LEN + (fwd_to ? DERP_KEY_LEN : 0) + payload.n;
 	struct relay_pkt *p;
 	struct flow *f;
 
-	if (!make_room(fs, q, n))
+	if (!make_room(fs, q, frame_len(env, payload)))
 		return false;
-	p = pkt_create(now, src, fwd_to, payload);
+	p = pkt_create(now, env, payload);
 	if (!p) {
 		fs->drops[RELAY_DROP_MEMORY]++;
 		q->drops++;
 		return false;
 	}
-	f = flow_for(fs, q, src, is_urgent(payload));
+	f = flow_for(fs, q, env->peer, is_urgent(payload));
 	*f->last = p;
 	f->last = &p->next;
-	f->bytes += n;
-	q->bytes += n;
-	fs->bytes += n;
+	f->bytes += p->n;
+	q->bytes += p->n;
+	fs->bytes += p->n;
 	return true;
 }
 

@@ -1,7 +1,8 @@
 /*
- * engine/relay/relay_queue.h - what waits for one destination, flow by flow.
+ * engine/relay/relay_queue.h - what waits for one connection, flow by flow.
  *
- * All queues of a relay share one table of flows and one memory budget.
+ * The same queue serves a relay, where flows are sources, and a client of one, where they are
+ * destinations. All queues of a relay share one table of flows and one memory budget.
  */
 #pragma once
 
@@ -14,7 +15,14 @@ struct relay_pkt;
 struct relay_flow_id {
 	uint64_t queue;
 	uint64_t lane; /* 0 data, 1 discovery and handshakes */
-	struct key src;
+	struct key peer;
+};
+
+/* How a packet is framed: RecvPacket(from), SendPacket(to) or ForwardPacket(from, to). */
+struct relay_envelope {
+	enum derp_type type;
+	const struct key *peer;   /* what makes the flow */
+	const struct key *fwd_to; /* ForwardPacket only */
 };
 
 struct relay_flows {
@@ -35,9 +43,9 @@ void relay_flows_init(struct relay_flows *fs, const void *seed);
 void relay_flows_fini(struct relay_flows *fs); /* every queue was cleared before */
 void relay_queue_init(struct relay_queue *q, uint64_t id);
 
-/* Copies the packet as a frame: RecvPacket, or ForwardPacket when fwd_to is given. */
+/* Copies the packet. */
 bool relay_queue_push(struct relay_flows *fs, struct relay_queue *q, struct mono now,
-		      const struct key *src, const struct key *fwd_to, struct bytes payload);
+		      const struct relay_envelope *env, struct bytes payload);
 /* Appends the next frame to out; false when the queue is empty. */
 bool relay_queue_pop(struct relay_flows *fs, struct relay_queue *q, struct mono now,
 		     struct buf *out);

@@ -59,6 +59,7 @@ struct trail {
 
 struct conn {
 	uint64_t id;
+	void *user;
 	enum conn_state state;
 	unsigned wants;
 	struct list attention;

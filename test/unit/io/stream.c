@@ -143,6 +143,22 @@ TEST(stream_drain_comes_after_the_high_mark)
 	two_fini(&t);
 }
 
+TEST(stream_drain_at_the_mark_of_the_owner)
+{
+	struct two t;
+	uint8_t data[1000] = { 0 };
+
+	two_init(&t);
+	stream_set_mark(t.a.s, 500);
+	stream_send(t.a.s, bytes_of(data, 499));
+	turns(&t, 2);
+	CHECK_INT(t.a.drains, 0);
+	stream_send(t.a.s, bytes_of(data, 1000));
+	turns(&t, 2);
+	CHECK_INT(t.a.drains, 1);
+	two_fini(&t);
+}
+
 TEST(stream_may_be_destroyed_in_each_of_its_callbacks)
 {
 	for (int which = 0; which < 3; which++) {

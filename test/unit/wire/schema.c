@@ -77,15 +77,16 @@ TEST(empty_and_null_are_alike)
 	const char *zero = "{\"Text\":\"\",\"Blob\":null,\"At\":\"0001-01-01T00:00:00Z\"}";
 
 	round_trip("{}", zero);
-	round_trip("{\"B\":null,\"O\":null,\"Many\":null,\"One\":null,\"Key\":null,\"At\":null}", zero);
+	round_trip("{\"B\":null,\"O\":null,\"Many\":null,\"One\":null,\"Key\":null,\"At\":null}",
+		   zero);
 	round_trip(zero, zero);
 }
 
 TEST(case_and_unknown_members) /* T56 */
 {
 	round_trip("{\"tExT\":\"a/b&c\",\"Unknown\":{\"deep\":[1,2]},\"many\":[{\"n\":7}]}",
-	      "{\"Text\":\"a/"
-	      "b&c\",\"Blob\":null,\"At\":\"0001-01-01T00:00:00Z\",\"Many\":[{\"N\":7}]}");
+		   "{\"Text\":\"a/"
+		   "b&c\",\"Blob\":null,\"At\":\"0001-01-01T00:00:00Z\",\"Many\":[{\"N\":7}]}");
 }
 
 TEST(values_survive)
@@ -132,7 +133,8 @@ TEST(wrong_kinds_fail_with_the_place)
 
 TEST(lenient_lists_lose_the_bad_element_only) /* T33, seen from the node */
 {
-	round_trip("{\"Loose\":[{\"N\":1},{\"N\":\"x\"},{\"N\":3}]}",
-	      "{\"Text\":\"\",\"Blob\":null,\"At\":\"0001-01-01T00:00:00Z\",\"Loose\":[{\"N\":1},{"
-	      "\"N\":3}]}");
+	round_trip(
+	    "{\"Loose\":[{\"N\":1},{\"N\":\"x\"},{\"N\":3}]}",
+	    "{\"Text\":\"\",\"Blob\":null,\"At\":\"0001-01-01T00:00:00Z\",\"Loose\":[{\"N\":1},{"
+	    "\"N\":3}]}");
 }

@@ -42,7 +42,9 @@ static bool push(struct world *w, uint8_t src, uint8_t mark, size_t n)
 	(void)buf_append(&b, bytes_of(zeros, n));
 	b.p[0] = 4; /* WireGuard data */
 	b.p[1] = mark;
-	ok = relay_queue_push(&w->fs, &w->q, now, &k, NULL, buf_bytes(&b));
+	ok =
+	    relay_queue_push(&w->fs, &w->q, now,
+			     &(struct relay_envelope){ DERP_RECV_PACKET, &k, NULL }, buf_bytes(&b));
 	buf_fini(&b);
 	return ok;
 }
@@ -185,7 +187,9 @@ TEST(queue_common_budget)
 	for (int i = 0; i < 20; i++)
 		(void)push(&w, 1, 0, 1400);
 	CHECK(w.fs.bytes <= 10000 && w.drops[RELAY_DROP_MEMORY] > 0);
-	CHECK(!relay_queue_push(&w.fs, &other, now, &k, NULL, bytes_of(w.out.p, 0)) ||
+	CHECK(!relay_queue_push(&w.fs, &other, now,
+				&(struct relay_envelope){ DERP_RECV_PACKET, &k, NULL },
+				bytes_of(w.out.p, 0)) ||
 	      w.fs.bytes <= 10000);
 	relay_queue_clear(&w.fs, &other, RELAY_DROP_GONE);
 	teardown(&w);
@@ -215,8 +219,12 @@ TEST(queue_discovery_passes_data_of_the_same_source)
 	for (int i = 0; i < 50; i++)
 		(void)push(&w, 1, 0, 1400);
 	(void)pop(&w, &mark);
-	CHECK(relay_queue_push(&w.fs, &w.q, now, &k, NULL, bytes_of(disco, sizeof(disco))));
-	CHECK(relay_queue_push(&w.fs, &w.q, now, &k, NULL, bytes_of(init, sizeof(init))));
+	CHECK(relay_queue_push(&w.fs, &w.q, now,
+			       &(struct relay_envelope){ DERP_RECV_PACKET, &k, NULL },
+			       bytes_of(disco, sizeof(disco))));
+	CHECK(relay_queue_push(&w.fs, &w.q, now,
+			       &(struct relay_envelope){ DERP_RECV_PACKET, &k, NULL },
+			       bytes_of(init, sizeof(init))));
 	(void)pop(&w, &mark);
 	CHECK(w.out.n == 5 + 32 + 62);
 	(void)pop(&w, &mark);
