@@ -1,0 +1,70 @@
+/*
+ * app/control/access.h - who may see and reach whom in one tailnet: the only place that asks the
+ * policy.
+ *
+ * Without a policy file a user's own nodes reach each other and nothing else is allowed: users are
+ * strangers to each other, and tagged nodes to everybody.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/ip.h"
+
+struct err;
+struct tailnet;
+struct tn_node;
+
+/* Routes of a peer as a viewer gets them, behind the peer's own addresses. Shared, counted. */
+struct access_routes {
+	unsigned refs;
+	uint64_t hash;
+	size_t n, n_primary;
+	struct prefix v[]; /* the first n_primary are subnets, exit routes follow */
+};
+struct access_routes *access_routes_ref(struct access_routes *r); /* NULL stays NULL */
+void access_routes_unref(struct access_routes *r);
+
+struct access_peer {
+	struct tn_node *node;
+	struct access_routes *routes; /* NULL: none */
+};
+
+struct access_peers {
+	struct access_peer *v; /* by ascending node id */
+	size_t n, cap;
+	struct access_routes *self;
+};
+void access_peers_fini(struct access_peers *p);
+
+/* Nodes for which an answer below has changed, by id; the caller looks them up again. */
+struct access_ids {
+	int64_t *v;
+	size_t n, cap;
+};
+void access_ids_add(struct access_ids *ids, int64_t id);
+void access_ids_fini(struct access_ids *ids);
+
+/* Reads t's policy text. -1 with what is wrong with it; then the old one stays in force. */
+int access_load(struct tailnet *t, struct bytes policy, struct access_ids *affected,
+		struct err *err);
+int access_check(struct tailnet *t, struct bytes policy, struct err *err);
+void access_free(struct tailnet *t);
+
+void access_node_changed(struct tn_node *n, struct access_ids *affected); /* new ones too */
+void access_node_gone(struct tn_node *n, struct access_ids *affected);
+void access_node_online(struct tn_node *n, struct access_ids *affected);
+void access_users_changed(struct tailnet *t, struct access_ids *affected);
+
+void access_peers(struct tn_node *n, struct access_peers *out);
+/* Appends JSON: the list of FilterRule, the SSHPolicy (nothing when there is none), the CapMap. */
+void access_filter(struct tn_node *n, struct buf *out);
+void access_ssh(struct tn_node *n, struct buf *out);
+void access_caps(struct tn_node *n, struct buf *out);
+bool access_approves_route(struct tn_node *n, struct prefix route);
+/* May this user give these tags to a node of theirs? *bad is the first that is refused. */
+bool access_user_may_tag(struct tailnet *t, int64_t user, const struct bytes *tags, size_t n,
+			 struct bytes *bad);

@@ -1,0 +1,37 @@
+/* app/control/config.h - the one configuration file of the server: few keys, each with a default.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+struct err;
+
+struct config {
+	char state_dir[256];
+	char listen[64];      /* address:port of the front */
+	char server_url[256]; /* what nodes were told; empty: made from listen */
+	char tls_cert[256], tls_key[256];
+	char tls_self_signed[256]; /* names; no certificate of its own */
+	char base_domain[200];     /* MagicDNS suffix of the first tailnet */
+	char derp_map[256];        /* JSON file; empty: only the relay below */
+	bool relay;                /* run a relay on the same listener */
+	char relay_host[128];      /* its name for clients; empty: from server_url */
+	int64_t stun_port;
+	int64_t key_expiry_days; /* of new nodes of users; 0: never */
+	int64_t ephemeral_grace_s;
+	bool device_approval;
+	char admin_socket[256]; /* empty: STATE_DIR/admin.sock */
+	char log_level[16];
+};
+
+void config_defaults(struct config *c);
+/* YAML. Unknown keys and wrong values are errors that name file, line and what is accepted. */
+int config_read(struct config *c, const char *path, struct err *err);
+/* WEFT_CONTROL_<KEY> in the environment wins over the file. */
+int config_environment(struct config *c, char *const *environment, struct err *err);
+/* What is derived, and what cannot work: says what to write. */
+int config_finish(struct config *c, struct err *err);
+void config_print(const struct config *c, struct buf *out); /* YAML, with a sentence per key */
