@@ -172,7 +172,7 @@ static bool string_extent(struct parser *p, size_t *end, bool *plain)
 /* At the byte behind the opening quote. */
 static bool string(struct parser *p, struct bytes *out)
 {
-	size_t end;
+	size_t end = 0;
 	uint8_t *copy, *o;
 	bool plain;
 

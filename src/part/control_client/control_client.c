@@ -148,7 +148,7 @@ static void drop_connection(struct control_client *c)
 
 static bool is_armed(const struct io_timer *t)
 {
-	return t->loop != NULL;
+	return heap_has(&t->node);
 }
 
 /* n * n * 10 ms, half to one and a half of it (upstream: util/backoff). */
