@@ -134,7 +134,7 @@ static bool mask_is_set(const struct json *v)
 
 static bool member_is_set(const struct json *patch, const char *name)
 {
-	char mask[64];
+	char mask[80];
 
 	(void)snprintf(mask, sizeof(mask), "%sSet", name);
 	return mask_is_set(json_get_nocase(patch, mask));
@@ -168,7 +168,7 @@ static void put_edited(struct json_out *o, const struct json *old, const struct 
 		const char *name = prefs_fields[i].name;
 		const struct json *was = json_get_nocase(old, name);
 		const struct json *want = json_get_nocase(patch, name);
-		char mask[64];
+		char mask[80];
 
 		(void)snprintf(mask, sizeof(mask), "%sSet", name);
 		if (member_is_set(patch, name)) {
