@@ -100,4 +100,5 @@ size_t udp_vector_bytes(const struct udp_vector *v);
  * belong to datagrams sent earlier (ICMP) are swallowed. */
 int udp_receive(struct udp *u, struct udp_vector *v);
 struct udp_slot *udp_vector_slot(struct udp_vector *v, unsigned i);
-uint32_t udp_vector_overflows(const struct udp_vector *v); /* SO_RXQ_OVFL: lost in the kernel */
+uint32_t
+udp_vector_overflows(const struct udp_vector *v); /* of the last call, SO_RXQ_OVFL: lost so far */

@@ -131,6 +131,7 @@ int udp_receive(struct udp *u, struct udp_vector *v)
 	int n;
 
 	arm(v);
+	v->overflows = 0;
 	do
 		n = recvmmsg(u->fd, v->msgs, v->n, MSG_DONTWAIT, NULL);
 	while (n < 0 && errno == EINTR);
