@@ -376,6 +376,14 @@ void relay_admit(struct relay *r, struct mono now, uint64_t id, bool allow)
 	conn_want(r, c, RELAY_WANT_INPUT);
 }
 
+void relay_expel(struct relay *r, uint64_t id)
+{
+	struct conn *c = conn_of(r, id);
+
+	if (c)
+		conn_close(r, c, "no longer admitted");
+}
+
 /* ---- frames ---- */
 
 static void maybe_not_here(struct relay *r, struct conn *c, struct mono now, const struct key *dst)
