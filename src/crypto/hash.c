@@ -12,6 +12,8 @@
 
 #include "crypto/secret.h"
 
+enum { BLAKE2S_BLOCK = 64 };
+
 static struct {
 	pthread_once_t once;
 	EVP_MD *blake2s, *sha256;
@@ -34,16 +36,23 @@ static void must(int ok)
 		abort(); /* hashing fails only without memory */
 }
 
-void hash_blake2s(uint8_t out[HASH_LEN], const struct bytes *parts, size_t n)
+/* first, then the parts. */
+static void blake2s(uint8_t out[HASH_LEN], struct bytes first, const struct bytes *parts, size_t n)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
 	(void)pthread_once(&lib.once, fetch);
 	must(ctx && EVP_DigestInit_ex2(ctx, lib.blake2s, NULL));
+	must(EVP_DigestUpdate(ctx, first.p, first.n));
 	for (size_t i = 0; i < n; i++)
 		must(EVP_DigestUpdate(ctx, parts[i].p, parts[i].n));
 	must(EVP_DigestFinal_ex(ctx, out, NULL));
 	EVP_MD_CTX_free(ctx);
+}
+
+void hash_blake2s(uint8_t out[HASH_LEN], const struct bytes *parts, size_t n)
+{
+	blake2s(out, bytes_of(NULL, 0), parts, n);
 }
 
 static void mac(EVP_MAC *alg, const OSSL_PARAM *params, struct bytes key, const struct bytes *parts,
@@ -81,9 +90,27 @@ static void hmac(const char *digest, struct bytes key, const struct bytes *parts
 	mac(lib.hmac, params, key, parts, n, out, 32);
 }
 
+/*
+ * RFC 2104 by hand: the library's HMAC looks its digest up by name for every message, which costs
+ * more than hashing it. A handshake has some twenty of these.
+ */
 void hash_hmac_blake2s(uint8_t out[HASH_LEN], struct bytes key, const struct bytes *parts, size_t n)
 {
-	hmac("BLAKE2S-256", key, parts, n, out);
+	uint8_t pad[BLAKE2S_BLOCK] = { 0 }, inner[HASH_LEN];
+	struct bytes second = bytes_of(inner, sizeof(inner));
+
+	if (key.n > sizeof(pad))
+		blake2s(pad, key, NULL, 0);
+	else if (key.n)
+		memcpy(pad, key.p, key.n);
+	for (size_t i = 0; i < sizeof(pad); i++)
+		pad[i] ^= 0x36;
+	blake2s(inner, bytes_of(pad, sizeof(pad)), parts, n);
+	for (size_t i = 0; i < sizeof(pad); i++)
+		pad[i] ^= 0x36 ^ 0x5c;
+	blake2s(out, bytes_of(pad, sizeof(pad)), &second, 1);
+	secret_wipe(pad, sizeof(pad));
+	secret_wipe(inner, sizeof(inner));
 }
 
 void hash_hkdf(uint8_t (*out)[HASH_LEN], size_t n, const uint8_t ck[HASH_LEN], struct bytes input)
@@ -105,6 +132,11 @@ void hash_sha256(uint8_t out[32], struct bytes message)
 {
 	(void)pthread_once(&lib.once, fetch);
 	must(EVP_Digest(message.p, message.n, out, NULL, lib.sha256, NULL));
+}
+
+void hash_sha1(uint8_t out[20], struct bytes message)
+{
+	must(EVP_Digest(message.p, message.n, out, NULL, EVP_sha1(), NULL));
 }
 
 void hash_hmac_sha256(uint8_t out[32], struct bytes key, struct bytes message)

@@ -19,4 +19,6 @@ void hash_hmac_blake2s(uint8_t out[HASH_LEN], struct bytes key, const struct byt
 void hash_hkdf(uint8_t (*out)[HASH_LEN], size_t n, const uint8_t ck[HASH_LEN], struct bytes input);
 
 void hash_sha256(uint8_t out[32], struct bytes message);
+/* Broken as a hash; only where a protocol uses it as a checksum (the WebSocket handshake). */
+void hash_sha1(uint8_t out[20], struct bytes message);
 void hash_hmac_sha256(uint8_t out[32], struct bytes key, struct bytes message);

@@ -66,7 +66,7 @@ int file_read(const char *path, size_t max, struct buf *out, struct err *err)
 
 /* ---- writing ---- */
 
-static int sync_folder_of(const char *path, struct err *err)
+int file_sync_folder_of(const char *path, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
 	char *folder = slash ? mem_strdup(path) : mem_strdup(".");
@@ -129,7 +129,7 @@ int file_write(const char *path, struct bytes content, mode_t mode, struct err *
 		err_sys(err, "write %s", path);
 		goto unlink;
 	}
-	ret = sync_folder_of(path, err);
+	ret = file_sync_folder_of(path, err);
 	goto out;
 unlink:
 	(void)unlink(temporary);

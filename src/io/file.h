@@ -19,6 +19,8 @@ int file_read(const char *path, size_t max, struct buf *out, struct err *err);
  * itself, not what it points at. The mode is exact: no umask.
  */
 int file_write(const char *path, struct bytes content, mode_t mode, struct err *err);
+/* Makes the names in the folder of path last: what file_write() does at its end. */
+int file_sync_folder_of(const char *path, struct err *err);
 bool file_exists(const char *path);
 /* Like mkdir -p; mode for the folders that are made. */
 int file_mkdirs(const char *path, mode_t mode, struct err *err);

@@ -113,7 +113,7 @@ void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)
 	uv_async_send(&loop->async);
 }
 
-static void run_posted(struct loop *loop)
+static size_t run_posted(struct loop *loop)
 {
 	struct calls batch;
 
@@ -124,6 +124,7 @@ static void run_posted(struct loop *loop)
 	for (size_t i = 0; i < batch.n; i++)
 		batch.v[i].fn(batch.v[i].arg);
 	mem_free(batch.v);
+	return batch.n;
 }
 
 static void on_async(uv_async_t *async)
@@ -131,7 +132,7 @@ static void on_async(uv_async_t *async)
 	struct loop *loop = container_of(async, struct loop, async);
 
 	loop_wake(loop);
-	run_posted(loop);
+	(void)run_posted(loop);
 }
 
 /* ---- the turn ---- */
@@ -239,6 +240,15 @@ static void free_signal(uv_handle_t *handle)
 	mem_free(container_of((uv_signal_t *)handle, struct signal_watch, uv));
 }
 
+/* A watcher that was forgotten is a leak for the sanitizer to find, not a reason to wait for ever.
+ */
+static void forget_watcher(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (handle->type == UV_POLL)
+		uv_unref(handle);
+}
+
 void loop_destroy(struct loop *loop)
 {
 	if (!loop)
@@ -248,13 +258,13 @@ void loop_destroy(struct loop *loop)
 		uv_close((uv_handle_t *)&list_entry(node, struct signal_watch, node)->uv,
 			 free_signal);
 	uv_close((uv_handle_t *)&loop->timer, NULL);
+	uv_walk(&loop->uv, forget_watcher, NULL);
 	/* Not counted, so that uv_run() returns when the last request is back. */
 	uv_unref((uv_handle_t *)&loop->async);
 	do {
 		uv_run(&loop->uv, UV_RUN_DEFAULT);
-		run_posted(loop);
 		calls_run(&loop->deferred);
-	} while (loop->deferred.n || uv_loop_alive(&loop->uv));
+	} while (run_posted(loop) || loop->deferred.n || uv_loop_alive(&loop->uv));
 	uv_close((uv_handle_t *)&loop->async, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	uv_loop_close(&loop->uv);

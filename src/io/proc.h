@@ -2,7 +2,7 @@
  * io/proc.h - child processes without a shell: arguments as a list, an environment that is named,
  * input from memory, output kept up to a limit, a time limit for all of it.
  *
- * A child leads its own process group; what ends it ends its children too.
+ * A child leads its own process group, so that a timeout and proc_destroy() end its children, too.
  */
 #pragma once
 

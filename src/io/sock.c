@@ -22,6 +22,7 @@ enum {
 	CHUNK_MIN_BYTES = 4 << 10,
 	IOV_COUNT = 32,
 	LINGER_MS = 5000,
+	STALL_MS = 30000,
 	KEEPALIVE_IDLE_S = 30,
 	KEEPALIVE_EVERY_S = 15,
 };
@@ -46,27 +47,35 @@ static void drop_chunks(struct sock *k)
 	k->queued = 0;
 }
 
+/* What still fits into the last chunk; returns the rest. */
+static struct bytes fill_last(struct sock *k, struct bytes data)
+{
+	struct chunk *c;
+	size_t n;
+
+	if (list_is_empty(&k->chunks))
+		return data;
+	c = list_entry(k->chunks.prev, struct chunk, node);
+	n = c->cap - c->n < data.n ? c->cap - c->n : data.n;
+	memcpy(c->data + c->n, data.p, n);
+	c->n += n;
+	k->queued += n;
+	return bytes_from(data, n);
+}
+
 static void queue(struct sock *k, struct bytes data)
 {
-	struct chunk *c =
-	    list_is_empty(&k->chunks) ? NULL : list_entry(k->chunks.prev, struct chunk, node);
-	size_t room = c ? c->cap - c->n : 0;
+	struct chunk *c;
+	size_t cap;
 
-	if (room > data.n)
-		room = data.n;
-	if (room) {
-		memcpy(c->data + c->n, data.p, room);
-		c->n += room;
-		k->queued += room;
-		data = bytes_from(data, room);
-	}
+	data = fill_last(k, data);
 	if (!data.n)
 		return;
-	room = data.n > CHUNK_MIN_BYTES ? data.n : CHUNK_MIN_BYTES;
-	c = mem_resize(NULL, 1, sizeof(*c) + room);
+	cap = data.n > CHUNK_MIN_BYTES ? data.n : CHUNK_MIN_BYTES;
+	c = mem_resize(NULL, 1, sizeof(*c) + cap);
 	c->at = 0;
 	c->n = data.n;
-	c->cap = room;
+	c->cap = cap;
 	memcpy(c->data, data.p, data.n);
 	list_init(&c->node);
 	list_append(&k->chunks, &c->node);
@@ -118,6 +127,13 @@ static void send_end(struct sock *k)
 	io_timer_in_ms(k->s.loop, &k->linger, LINGER_MS);
 }
 
+/* After stream_finish() nobody may be left to watch a peer that takes nothing. */
+static void limit_stall(struct sock *k)
+{
+	if (k->s.finished && !k->shut && k->queued && k->fd >= 0)
+		io_timer_in_ms(k->s.loop, &k->linger, STALL_MS);
+}
+
 /* Writes what the kernel takes. Calls nobody: errors and drains are reported from the loop. */
 static void write_out(struct sock *k)
 {
@@ -139,6 +155,7 @@ static void write_out(struct sock *k)
 	}
 	send_end(k);
 	update_events(k);
+	limit_stall(k);
 }
 
 static void report_drain(struct sock *k)
@@ -278,7 +295,16 @@ void sock_fail(struct sock *k, const struct err *why)
 
 static void on_linger(struct io_timer *t)
 {
-	close_with(container_of(t, struct sock, linger), NULL);
+	struct sock *k = container_of(t, struct sock, linger);
+	struct err why;
+
+	if (k->shut) {
+		close_with(k, NULL);
+		return;
+	}
+	err_set(&why, ERR_TIMEOUT, "the peer took nothing of the last %zu bytes for %d s",
+		k->queued, STALL_MS / 1000);
+	close_with(k, &why);
 }
 
 static void sock_pause(struct stream *s, bool paused)

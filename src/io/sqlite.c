@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "io/file.h"
 
 enum { BUSY_MS = 5000 };
 
@@ -203,6 +204,8 @@ int sqlite_backup(struct sqlite *db, const char *path, struct err *err)
 		ret = err_sys(err, "rename %s", partial);
 	if (ret < 0)
 		(void)unlink(partial);
+	else
+		ret = file_sync_folder_of(path, err);
 	mem_free(partial);
 	return ret < 0 ? err_wrap(err, "back up to %s", path) : 0;
 }

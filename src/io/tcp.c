@@ -17,6 +17,8 @@
 #include "io/sock.h"
 #include "io/sockaddr.h"
 
+_Static_assert((int)TCP_ADDRESS_MAX <= (int)RESOLVE_MAX, "there is an attempt for each address");
+
 enum { STAGGER_MS = 250, CONNECT_TIMEOUT_MS = 10000 };
 
 struct dial;
@@ -31,11 +33,13 @@ struct attempt {
 struct dial {
 	struct sock *sock;
 	struct loop *loop;
-	char *host, *device;
-	struct tcp_conf conf; /* host and device point at the copies */
+	char *host, *device;  /* copies; host only when it is a name */
+	struct tcp_conf conf; /* points at the copies */
 	struct resolve *resolve;
 	struct attempt attempts[RESOLVE_MAX];
 	size_t count, started, running;
+	struct addrport given[TCP_ADDRESS_MAX]; /* addresses that came with conf */
+	size_t given_count;
 	struct io_timer stagger, timeout;
 	struct err why; /* of the attempt that failed last */
 	bool done;
@@ -76,8 +80,8 @@ static void dial_fail(struct dial *d, const struct err *why)
 	struct sock *k = d->sock;
 	struct err err = *why;
 
-	if (d->conf.host)
-		err_wrap(&err, "connect %s:%u", d->conf.host, d->conf.port);
+	if (d->host)
+		err_wrap(&err, "connect %s:%u", d->host, d->conf.port);
 	k->on_destroy = NULL;
 	dial_destroy(d);
 	sock_fail(k, &err);
@@ -104,7 +108,7 @@ static void attempt_failed(struct attempt *a, int error)
 
 	attempt_stop(a, true);
 	errno = error;
-	err_sys(&d->why, d->conf.host ? "%s" : "connect %s", addrport_format(a->to, text));
+	err_sys(&d->why, d->host ? "%s" : "connect %s", addrport_format(a->to, text));
 	start_next(d);
 }
 
@@ -171,7 +175,7 @@ static void start_next(struct dial *d)
 		}
 		attempt_stop(a, true);
 		errno = error;
-		err_sys(&d->why, d->conf.host ? "%s" : "connect %s", addrport_format(a->to, text));
+		err_sys(&d->why, d->host ? "%s" : "connect %s", addrport_format(a->to, text));
 	}
 	if (!d->running)
 		dial_fail(d, &d->why);
@@ -188,11 +192,11 @@ static void on_timeout(struct io_timer *t)
 	struct err why;
 	char text[ADDRPORT_TEXT_MAX];
 
-	if (d->conf.host)
+	if (d->host)
 		err_set(&why, ERR_TIMEOUT, "%s", d->count ? "no answer" : "the resolver is slow");
 	else
 		err_set(&why, ERR_TIMEOUT, "connect %s: no answer",
-			addrport_format(d->conf.to, text));
+			addrport_format(d->given[0], text));
 	dial_fail(d, &why);
 }
 
@@ -235,19 +239,42 @@ static void on_addresses(void *arg, const struct addrport *to, size_t n, const s
 	start_next(d);
 }
 
-static void start_literal(void *arg)
+static void start_given(void *arg)
 {
 	struct dial *d = arg;
 	struct err why;
 
 	if (d->done)
 		return;
-	if (ip_is_valid(d->conf.to.ip)) {
-		on_addresses(d, &d->conf.to, 1, NULL);
+	err_set(&why, ERR_USAGE, "connect: no address given");
+	on_addresses(d, d->given, d->given_count, &why);
+}
+
+static void give(struct dial *d, struct addrport to)
+{
+	if (ip_is_valid(to.ip) && d->given_count < TCP_ADDRESS_MAX)
+		d->given[d->given_count++] = to;
+}
+
+/* An address as host is dialed as one: no resolver, and named once in errors. */
+static void take_conf(struct dial *d, const struct tcp_conf *conf)
+{
+	struct addrport literal = { .port = conf->port };
+
+	d->conf = *conf;
+	d->conf.host = d->conf.device = NULL;
+	d->conf.addresses = NULL;
+	if (conf->device)
+		d->conf.device = d->device = mem_strdup(conf->device);
+	if (conf->host && !ip_parse(&literal.ip, bytes_str(conf->host))) {
+		d->conf.host = d->host = mem_strdup(conf->host);
 		return;
 	}
-	err_set(&why, ERR_USAGE, "connect: no address given");
-	dial_fail(d, &why);
+	give(d, conf->host ? literal : conf->to);
+	if (d->given_count)
+		return;
+	for (size_t i = 0; i < conf->address_count; i++)
+		give(d, conf->addresses[i]);
 }
 
 struct stream *tcp_connect(struct loop *loop, const struct tcp_conf *conf)
@@ -257,9 +284,7 @@ struct stream *tcp_connect(struct loop *loop, const struct tcp_conf *conf)
 
 	d->sock = k;
 	d->loop = loop;
-	d->conf = *conf;
-	d->conf.host = d->host = conf->host ? mem_strdup(conf->host) : NULL;
-	d->conf.device = d->device = conf->device ? mem_strdup(conf->device) : NULL;
+	take_conf(d, conf);
 	k->on_destroy = dial_destroy;
 	k->dialer = d;
 	io_timer_init(&d->stagger, on_stagger);
@@ -268,7 +293,7 @@ struct stream *tcp_connect(struct loop *loop, const struct tcp_conf *conf)
 	if (d->host)
 		d->resolve = resolve_start(loop, d->host, conf->port, on_addresses, d);
 	else
-		loop_defer(loop, start_literal, d);
+		loop_defer(loop, start_given, d);
 	return &k->s;
 }
 
@@ -278,6 +303,7 @@ struct stream *tcp_from_fd(struct loop *loop, int fd)
 	struct sockaddr_storage sa = { 0 };
 	socklen_t len = sizeof(sa);
 
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0)
 		k->peer = sockaddr_addrport(&sa);
 	k->s.open = sock_attach(k, fd);

@@ -12,9 +12,14 @@ struct loop;
 struct stream;
 struct tcp_listener;
 
+enum { TCP_ADDRESS_MAX = 16 };
+
 struct tcp_conf {
-	const char *host;    /* name or address; resolved off the loop */
-	struct addrport to;  /* used when host is NULL */
+	const char *host;   /* name or address; resolved off the loop */
+	struct addrport to; /* used when host is NULL */
+	/* Used when both are empty: several addresses of one server, at most TCP_ADDRESS_MAX. */
+	const struct addrport *addresses;
+	size_t address_count;
 	uint16_t port;       /* with host */
 	unsigned timeout_ms; /* whole connect; 0: 10 s */
 	uint32_t mark;       /* SO_MARK; 0: none */
@@ -24,12 +29,15 @@ struct tcp_conf {
 	void *arg;
 };
 
-/* Starts at once; on_open or on_close follows. Tries all addresses of a name in turn (RFC 8305
- * order). */
+/*
+ * Starts at once; on_open or on_close follows. Tries all addresses of a name, the families in turn:
+ * the next one when the one before failed or was silent for 250 ms (RFC 8305).
+ */
 struct stream *tcp_connect(struct loop *loop, const struct tcp_conf *conf);
-struct stream *tcp_from_fd(struct loop *loop, int fd); /* takes fd, connected */
-struct addrport tcp_peer(const struct stream *s);      /* works on any stack over TCP */
-int tcp_fd(const struct stream *s);                    /* -1 when there is none below */
+/* Takes fd, connected; open at once, there is no on_open. */
+struct stream *tcp_from_fd(struct loop *loop, int fd);
+struct addrport tcp_peer(const struct stream *s); /* works on any stack over TCP */
+int tcp_fd(const struct stream *s);               /* -1 when there is none below */
 
 struct tcp_listener *tcp_listen(struct loop *loop, struct addrport at,
 				void (*on_accept)(void *arg, struct stream *s,

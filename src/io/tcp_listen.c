@@ -136,6 +136,7 @@ struct tcp_listener *tcp_listen_fd(struct loop *loop, int fd,
 	socklen_t len = sizeof(family);
 
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) < 0) {
 		err_sys(err, "listen on inherited socket");
 		(void)close(fd);

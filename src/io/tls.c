@@ -21,7 +21,6 @@ enum {
 	RECORD_BYTES = 16 << 10,
 	HANDSHAKE_MS = 20000,
 	NAME_MAX_LEN = 256,
-	PLAIN_MAX = 1 << 30, /* owners watch stream_queued() */
 	PEER_CERTS_MAX = 16,
 	PEER_CERTS_BYTES = 256 << 10,
 };
@@ -164,20 +163,15 @@ static void say_goodbye(struct tls *t)
 /* Encrypts what is queued; calls nobody above. */
 static void encrypt(struct tls *t)
 {
-	int n;
+	size_t n;
 
 	if (!t->s.open || !t->plain.n || t->goodbye_sent)
 		return;
 	ERR_clear_error();
-	n = SSL_write(t->ssl, t->plain.p, (int)t->plain.n);
 	/* The BIO takes everything, so this is all or, after a fatal error, nothing. */
+	(void)SSL_write_ex(t->ssl, t->plain.p, t->plain.n, &n);
 	ERR_clear_error();
-	if (n > 0)
-		buf_consume(&t->plain, (size_t)n);
-	else
-		buf_clear(&t->plain);
-	if (t->plain.cap > RECORD_BYTES && !t->plain.n)
-		buf_fini(&t->plain);
+	buf_fini(&t->plain); /* an idle connection keeps no buffer */
 }
 
 static void report_drain(struct tls *t)
@@ -324,6 +318,8 @@ static void pump(struct tls *t, struct bytes data)
 	data = t->in;
 	t->in = (struct bytes){ 0 };
 	keep_rest(t, data);
+	if (t->ssl)
+		(void)SSL_free_buffers(t->ssl); /* a read that waits would keep 16 KiB */
 	if (t->below_closed && !is_over(t) && !t->s.paused)
 		end_of_below(t);
 }
@@ -372,8 +368,8 @@ static void below_close(void *arg, const struct err *why)
 
 	t->below_closed = true;
 	t->below_why = *why;
-	/* Paused in the middle of a delivery: the end waits behind what is kept. */
-	if (is_over(t) || (t->s.paused && (t->kept.n || (t->ssl && SSL_pending(t->ssl)))))
+	/* What is kept, and what OpenSSL has read of it, comes first: pump() then sees the end. */
+	if (is_over(t) || t->pump_due || t->kept.n || (t->ssl && SSL_pending(t->ssl)))
 		return;
 	end_of_below(t);
 }
@@ -446,7 +442,8 @@ static bool set_peer_name(struct tls *t)
 
 	if (ip_parse(&ip, bytes_str(t->name)))
 		return X509_VERIFY_PARAM_set1_ip(param, ip.b, ip_len(ip));
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+						   X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	return X509_VERIFY_PARAM_set1_host(param, t->name, 0) &&
 	       SSL_set_tlsext_host_name(t->ssl, t->name);
 }
@@ -484,8 +481,8 @@ static struct stream *tls_create(struct stream *below, struct tls_ctx *ctx, cons
 	stream_init(&t->s, &tls_ops, below->loop);
 	t->below = below;
 	t->ctx = tls_ctx_ref(ctx);
-	buf_init(&t->kept, PLAIN_MAX);
-	buf_init(&t->plain, PLAIN_MAX);
+	buf_init(&t->kept, SIZE_MAX / 4); /* owners watch stream_queued() */
+	buf_init(&t->plain, SIZE_MAX / 4);
 	arena_init(&t->certs, PEER_CERTS_BYTES);
 	if (n && name[n - 1] == '.') /* a rooted name; certificates are written without the dot */
 		n--;

@@ -16,6 +16,7 @@
 #include "base/ip.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/mono.h"
 #include "base/wall.h"
 #include "crypto/keytext.h"
 
@@ -98,7 +99,7 @@ struct tn_node {
 	unsigned streams_open;
 	bool online, gone; /* gone: removed from the model, kept until nobody holds it */
 	bool polled;       /* had a stream since the server started, or was born with a later one */
-	struct wall offline_since;
+	struct mono offline_since; /* 0: is not waiting to be offline */
 
 	uint64_t rev[NODE_PARTS];
 	uint64_t rev_last; /* the largest of rev */

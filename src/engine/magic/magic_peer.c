@@ -17,6 +17,11 @@ static bool is_trusted(const struct magic_peer *p, struct mono now)
 	return ip_is_valid(p->route.direct.ip) && now.ns <= p->route.trusted_until.ns;
 }
 
+static bool is_due(struct mono now, struct mono last, int64_t interval_s)
+{
+	return mono_is_zero(last) || mono_reached(now, mono_add_s(last, interval_s));
+}
+
 void magic_peer_changed(struct magic_peer *p)
 {
 	if (p->m->conf.on_route)
@@ -123,6 +128,7 @@ static void request_call_me_maybe(struct magic_peer *p, struct mono now)
 {
 	struct magic *m = p->m;
 
+	p->last_call_me_maybe = now;
 	if (!mono_is_zero(m->endpoints_at) &&
 	    !mono_reached(now, mono_add_s(m->endpoints_at, ENDPOINTS_FRESH_S))) {
 		magic_send_call_me_maybe(p);
@@ -133,21 +139,20 @@ static void request_call_me_maybe(struct magic_peer *p, struct mono now)
 		m->conf.on_endpoints_wanted(m->conf.arg);
 }
 
+/*
+ * Upstream tells our endpoints only when a ping went out in this very round. Then two hosts that
+ * moved at once can miss each other for ever: the one keeps pinging in answer to call-me-maybe, so
+ * its own rounds find nothing due and stay silent. We tell them in every round, at most every five
+ * seconds.
+ */
 static void full_ping_round(struct magic_peer *p, struct mono now)
 {
-	bool any = false;
-
 	p->last_full_ping = now;
 	prune(p, now);
-	for (size_t i = 0; i < p->n; i++) {
-		struct candidate *c = &p->candidates[i];
-
-		if (!mono_is_zero(c->last_ping) &&
-		    !mono_reached(now, mono_add_s(c->last_ping, DISCOVERY_INTERVAL_S)))
-			continue;
-		any |= ping_candidate(p, now, c, PING_DISCOVERY, 0);
-	}
-	if (any && p->route.region)
+	for (size_t i = 0; i < p->n; i++)
+		if (is_due(now, p->candidates[i].last_ping, DISCOVERY_INTERVAL_S))
+			(void)ping_candidate(p, now, &p->candidates[i], PING_DISCOVERY, 0);
+	if (p->route.region && is_due(now, p->last_call_me_maybe, DISCOVERY_INTERVAL_S))
 		request_call_me_maybe(p, now);
 }
 

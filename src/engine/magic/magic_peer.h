@@ -66,7 +66,7 @@ struct magic_peer {
 	struct magic_route route;
 	int64_t best_latency_ns;
 	struct mono direct_since;
-	struct mono last_send, last_full_ping;
+	struct mono last_send, last_full_ping, last_call_me_maybe;
 	bool wants_call_me_maybe; /* as soon as our endpoints are fresh */
 	struct heap_node heartbeat;
 	struct list pings;

@@ -167,13 +167,11 @@ static enum wg_verdict admit(struct wg *wg, struct mono now, const struct wg_sou
 {
 	if (!wg_cookie_mac1_ok(&wg->judge, msg))
 		return WG_DROP_MAC1;
-	if (!wg_limit_admit(&wg->limit, now))
-		return WG_DROP_RATE;
 	if (!wg_limit_is_loaded(&wg->limit, now))
 		return WG_HANDSHAKE;
 	if (!wg_cookie_mac2_ok(&wg->judge, now, from, msg))
 		return answer_with_cookie(wg, now, from, msg) ? WG_COOKIE_SENT : WG_DROP_RATE;
-	return wg_limit_admit_source(&wg->limit, now, from) ? WG_HANDSHAKE : WG_DROP_RATE;
+	return wg_limit_admit(&wg->limit, now, from) ? WG_HANDSHAKE : WG_DROP_RATE;
 }
 
 static enum wg_verdict handshake(struct wg *wg, struct wg_time now, const struct wg_source *from,

@@ -110,6 +110,7 @@ static struct wg_session *new_session(struct wg *wg, struct mono now, struct wg_
 	wg_index_find(&wg->index, local)->session = s;
 	wg_bump(wg, WG_COUNT_SESSIONS);
 	p->last_session = now;
+	p->newborn = false;
 	wg_timer_arm(wg, p, WG_TIMER_ZERO_KEYS, mono_add_ms(now, WG_ZERO_KEYS_MS));
 	return s;
 }
@@ -142,6 +143,7 @@ static void begin_sending(struct wg *wg, struct wg_time now, struct wg_peer *p)
 	size_t sent;
 
 	p->attempts = 0;
+	p->nudged = false; /* this is what it would have asked for */
 	wg_timer_disarm(wg, p, WG_TIMER_RETRANSMIT);
 	wg_peer_stop_initiating(wg, p);
 	sent = wg_transport_priority(wg, now, p);

@@ -23,26 +23,28 @@ static bool take(struct wg_bucket *b, struct mono now, int64_t cost_ns, int64_t 
 	return true;
 }
 
-bool wg_limit_admit(struct wg_limit *l, struct mono now)
+/* An eighth of a second's worth at once. */
+static int64_t burst_of(const struct wg_limit *l)
 {
-	int64_t burst = NS_PER_S / l->cost_ns / 8; /* an eighth of a second's worth */
+	int64_t burst = NS_PER_S / l->cost_ns / 8;
 
-	if (!take(&l->easy, now, l->cost_ns, burst > 1 ? burst : 1))
-		l->load_until = mono_add_ms(now, LOAD_STAYS_MS);
-	return take(&l->hard, now, l->cost_ns / HARD_FACTOR, burst * HARD_FACTOR + 1);
+	return burst > 1 ? burst : 1;
 }
 
-bool wg_limit_is_loaded(const struct wg_limit *l, struct mono now)
+bool wg_limit_is_loaded(struct wg_limit *l, struct mono now)
 {
+	if (!take(&l->easy, now, l->cost_ns, burst_of(l)))
+		l->load_until = mono_add_ms(now, LOAD_STAYS_MS);
 	return l->forced || l->load_until.ns > now.ns;
 }
 
-bool wg_limit_admit_source(struct wg_limit *l, struct mono now, const struct wg_source *from)
+bool wg_limit_admit(struct wg_limit *l, struct mono now, const struct wg_source *from)
 {
 	const struct ip *ip = &from->addr.ip;
 	size_t n = ip->family == 4 ? 4 : ip->family == 6 ? 8 : 0;
 	struct bytes key = n ? bytes_of(ip->b, n) : bytes_of(&from->via, sizeof(from->via));
 	struct wg_bucket *b = &l->sources[map_hash(l->seed, key) % WG_SOURCE_BUCKETS];
 
-	return take(b, now, NS_PER_S / SOURCE_PER_S, SOURCE_BURST);
+	return take(b, now, NS_PER_S / SOURCE_PER_S, SOURCE_BURST) &&
+	       take(&l->hard, now, l->cost_ns / HARD_FACTOR, burst_of(l) * HARD_FACTOR);
 }

@@ -1,10 +1,11 @@
 /*
  * engine/wg/wg_limit.h - how much handshake work strangers can make us do.
  *
- * Three token buckets: an easy one (when it is empty we are under load, and for 1 s after), a hard
- * one four times as large which nothing passes, and under load one per source address (20 per
- * second, burst 5; IPv6 by /64). The latter live in a table of fixed size: sources that collide
- * share a bucket.
+ * An easy token bucket counts every message with a good mac1; when it is empty we are under load,
+ * and for 1 s after. Then only messages with a good mac2 go on, through a bucket per source address
+ * (20 per second, burst 5; IPv6 by /64) and a hard one, four times the easy one. A flood from
+ * forged addresses thus takes nothing from those who can show a cookie. Source buckets live in a
+ * table of fixed size: sources that collide share one.
  */
 #pragma once
 
@@ -30,8 +31,7 @@ struct wg_limit {
 };
 
 void wg_limit_init(struct wg_limit *l, uint32_t per_s, struct rng *rng);
-/* Counts a message whose mac1 is good. False: drop it, the hard limit is reached. */
-bool wg_limit_admit(struct wg_limit *l, struct mono now);
-bool wg_limit_is_loaded(const struct wg_limit *l, struct mono now);
-/* Under load, with a good mac2. */
-bool wg_limit_admit_source(struct wg_limit *l, struct mono now, const struct wg_source *from);
+/* Counts a message whose mac1 is good; true: under load, ask for a cookie. */
+bool wg_limit_is_loaded(struct wg_limit *l, struct mono now);
+/* Under load, with a good mac2. False: drop it. */
+bool wg_limit_admit(struct wg_limit *l, struct mono now, const struct wg_source *from);

@@ -104,6 +104,7 @@ struct wg_peer {
 	struct list staged;
 	size_t staged_n;
 	bool nudged;
+	bool newborn; /* lazy, and no tick has seen it yet */
 
 	struct mono timers[WG_TIMERS]; /* zero: not armed */
 	struct heap_node due;          /* the earliest of them */

@@ -69,7 +69,8 @@ static void seal(struct wg_noise *n, const struct secret32 *key, struct bytes pl
 	mix_hash(n->hash, out, plain.n + AEAD_TAG_LEN);
 }
 
-static bool open(struct wg_noise *n, const struct secret32 *key, struct bytes sealed, uint8_t *out)
+static bool unseal(struct wg_noise *n, const struct secret32 *key, struct bytes sealed,
+		   uint8_t *out)
 {
 	static const uint8_t nonce[AEAD_NONCE_LEN];
 
@@ -138,7 +139,7 @@ bool wg_noise_open_static(struct wg_noise *n, const struct wg_identity *me,
 	begin(n, me->hash, m->ephemeral);
 	memcpy(n->remote_ephemeral, m->ephemeral, 32);
 	ok = mix_dh(&n->chain, &me->private_key, m->ephemeral, &key) &&
-	     open(n, &key, bytes_of(m->sealed_static, sizeof(m->sealed_static)), claimed->b);
+	     unseal(n, &key, bytes_of(m->sealed_static, sizeof(m->sealed_static)), claimed->b);
 	secret32_wipe(&key);
 	return ok;
 }
@@ -150,7 +151,7 @@ bool wg_noise_open_timestamp(struct wg_noise *n, const struct wg_remote *peer,
 	bool ok;
 
 	mix_chain(&n->chain, peer->static_static.b, 32, &key, NULL);
-	ok = open(n, &key, bytes_of(m->sealed_timestamp, sizeof(m->sealed_timestamp)), timestamp);
+	ok = unseal(n, &key, bytes_of(m->sealed_timestamp, sizeof(m->sealed_timestamp)), timestamp);
 	secret32_wipe(&key);
 	return ok;
 }
@@ -199,8 +200,8 @@ bool wg_noise_open_response(struct wg_noise *n, const struct wg_identity *me,
 	     mix_dh(&next.chain, &me->private_key, m->ephemeral, NULL);
 	if (ok) {
 		mix_psk(&next, &peer->psk, &key);
-		ok =
-		    open(&next, &key, bytes_of(m->sealed_empty, sizeof(m->sealed_empty)), &nothing);
+		ok = unseal(&next, &key, bytes_of(m->sealed_empty, sizeof(m->sealed_empty)),
+			    &nothing);
 	}
 	if (ok)
 		*n = next;

@@ -133,8 +133,9 @@ int wg_peer_add(struct wg *wg, const struct wg_peer_conf *conf, struct wg_peer_i
 	wg_table_put_lane(wg->table, conf->owner, p->lane);
 	if (conf->keepalive_s)
 		wg_timer_arm(wg, p, WG_TIMER_PERSISTENT, wg->now);
-	if (conf->lazy) /* until a session says otherwise */
-		wg_timer_arm(wg, p, WG_TIMER_ZERO_KEYS, mono_add_ms(wg->now, WG_ZERO_KEYS_MS));
+	p->newborn = conf->lazy;
+	if (conf->lazy)
+		wg_timer_arm(wg, p, WG_TIMER_ZERO_KEYS, wg->now);
 	if (id)
 		*id = p->id;
 	return 0;

@@ -2,7 +2,10 @@
  * engine/wg/wg_replay.h - which counters of a session were seen (RFC 6479).
  *
  * A ring of 128 words of 64 bits; the word being filled is never trusted to hold old bits, so
- * 127 * 64 = 8128 counters below the highest one are usable. Not locked: see wg_session_lock().
+ * 127 * 64 = 8128 counters below the highest one are usable.
+ *
+ * wg_replay_check() may run beside a commit in another thread and then answers for before or after
+ * it. Commits are one at a time: wg_session_lock().
  */
 #pragma once
 
@@ -19,10 +22,11 @@ struct wg_replay {
 /* Cheap test before the tag is verified; changes nothing. */
 static inline bool wg_replay_check(const struct wg_replay *r, uint64_t counter)
 {
-	if (counter > r->last)
-		return true;
-	return r->last - counter < WG_REPLAY_WINDOW &&
-	       !(r->words[counter / 64 % WG_REPLAY_WORDS] >> counter % 64 & 1);
+	uint64_t last = __atomic_load_n(&r->last, __ATOMIC_RELAXED);
+	uint64_t word =
+	    __atomic_load_n(&r->words[counter / 64 % WG_REPLAY_WORDS], __ATOMIC_RELAXED);
+
+	return counter > last || (last - counter < WG_REPLAY_WINDOW && !(word >> counter % 64 & 1));
 }
 
 /* After the tag verified: false when the counter was seen or is too old, else marks it. */

@@ -13,12 +13,12 @@
  *            wake = wg_session_sent(s, now, &what)         once per flush
  *   ingress  s = wg_table_session(table, receiver_index)   NULL or !wg_session_is_fresh(): drop
  *            wg_replay_check() ... open with s->receive_key ... then under wg_session_lock():
- *            wg_replay_commit() of each opened packet
+ *            wg_replay_commit() of each opened packet; only what it takes counts as received
  *            wake = wg_session_received(s, now, &what)     once per run of packets of s
  *
- * wake == true: tell the control thread to call wg_notice(wg, now, s->owner) soon. It is rare
- * (a handful per peer in ten seconds): it confirms a session, asks for a rekey or starts the watch
- * over a keepalive.
+ * wake == true: tell the control thread to call wg_notice(wg, now, s->owner) soon. It is rare (a
+ * few per peer and minute) and each is said once, so it must not get lost: it confirms a session,
+ * asks for a rekey or starts the watch over a keepalive.
  *
  * Ownership. The machine owns lanes and sessions. A pointer that a data thread took from a table is
  * valid until that thread's next quiescent point (end of batch, or before it blocks); it must be
@@ -145,8 +145,8 @@ static inline bool wg_session_reserve(struct wg_session *s, uint32_t n, uint64_t
 	return *first < WG_REJECT_AFTER_MESSAGES - n;
 }
 
-/* Protects s->replay. Held for the checks of one batch, never over opening; nothing is taken in it.
- */
+/* One commit at a time to s->replay. Held for one batch, never over opening; nothing is taken in
+ * it. */
 static inline void wg_session_lock(struct wg_session *s)
 {
 	while (atomic_flag_test_and_set_explicit(&s->busy, memory_order_acquire))

@@ -112,6 +112,8 @@ static void on_retransmit(struct wg *wg, struct wg_time now, struct wg_peer *p)
 	wg_bump(wg, WG_COUNT_HANDSHAKES_GIVEN_UP);
 	wg_peer_stop_initiating(wg, p);
 	wg_timer_disarm(wg, p, WG_TIMER_KEEPALIVE);
+	STORE(p->lane->unacked_since, 0);
+	STORE(p->lane->watched_receive, false);
 	wg_transport_drop_staged(wg, p);
 	if (mono_is_zero(p->timers[WG_TIMER_ZERO_KEYS]))
 		wg_timer_arm(wg, p, WG_TIMER_ZERO_KEYS, mono_add_ms(now.mono, WG_ZERO_KEYS_MS));
@@ -163,7 +165,11 @@ static void on_zero_keys(struct wg *wg, struct wg_time now, struct wg_peer *p)
 {
 	struct wg_peer_conf conf = p->conf;
 
-	(void)now;
+	if (p->newborn) { /* only now do we know the time it was added at */
+		p->newborn = false;
+		wg_timer_arm(wg, p, WG_TIMER_ZERO_KEYS, mono_add_ms(now.mono, WG_ZERO_KEYS_MS));
+		return;
+	}
 	if (!conf.lazy) {
 		wg_peer_clear(wg, p);
 		return;

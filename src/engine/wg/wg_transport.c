@@ -129,9 +129,11 @@ size_t wg_transport_flush(struct wg *wg, struct wg_time now, struct wg_peer *p)
 
 void wg_transport_keepalive(struct wg *wg, struct wg_time now, struct wg_peer *p)
 {
-	if (!p->staged_n)
+	bool empty = p->staged_n == 0;
+
+	if (empty)
 		wg_transport_stage(wg, p, bytes_of(NULL, 0));
-	if (wg_transport_flush(wg, now, p))
+	if (wg_transport_flush(wg, now, p) && empty)
 		wg_bump(wg, WG_COUNT_KEEPALIVES_SENT);
 }
 

@@ -84,23 +84,13 @@ static void upgrade_raw(struct derp_server *s, struct http_exchange *x,
 static void upgrade_websocket(struct derp_server *s, struct http_exchange *x,
 			      const struct http_request *req, struct addrport from)
 {
-	char accept[WEBSOCKET_ACCEPT_MAX];
-	struct stream *stream;
+	struct stream *stream = websocket_accept(x, req, "derp");
 
-	if (!websocket_accept(http_header_get(req, "sec-websocket-key"), accept)) {
-		http_reply_text(x, 400, "the WebSocket handshake is incomplete\n");
-		return;
-	}
-	http_add_header(x, "Sec-WebSocket-Accept", accept);
-	http_add_header(x, "Sec-WebSocket-Protocol", "derp");
-	stream = http_upgrade(x, "websocket", false);
-	if (!stream) {
-		http_reply_text(x, 500, "WebSocket needs HTTP/1.1 on a connection of its own\n");
-		return;
-	}
+	if (!stream)
+		return; /* it was answered */
 	s->upgrades++;
 	s->websockets++;
-	derp_server_attach(s, websocket_server(stream), from, false);
+	derp_server_attach(s, stream, from, false);
 }
 
 static void handle_derp(struct derp_server *s, struct http_exchange *x,

@@ -45,3 +45,15 @@ TEST(arena_survives_a_system_without_memory)
 	CHECK_STR(arena_printf(&a, "%s-%d", "x", 5), "x-5");
 	arena_fini(&a);
 }
+
+TEST(aligned_memory_is_aligned_and_zero)
+{
+	for (size_t align = 16; align <= 4096; align *= 2) {
+		uint8_t *p = mem_alloc_aligned(align, 100);
+
+		CHECK((uintptr_t)p % align == 0);
+		for (size_t i = 0; i < 100; i++)
+			CHECK(p[i] == 0);
+		mem_free(p);
+	}
+}

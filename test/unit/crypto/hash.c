@@ -56,6 +56,14 @@ TEST(hmac_sha256_vector) /* RFC 4231, case 2 */
 	CHECK_STR(hex(out, 32), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST(sha1_vector) /* FIPS 180-2, appendix A.1 */
+{
+	uint8_t out[20];
+
+	hash_sha1(out, bytes_str("abc"));
+	CHECK_STR(hex(out, 20), "a9993e364706816aba3e25717850c26c9cd0d89d");
+}
+
 TEST(hkdf_reproduces_the_control_handshake) /* control-protocol.md 2.12, step 4 */
 {
 	uint8_t out[2][32];
@@ -67,4 +75,27 @@ TEST(hkdf_reproduces_the_control_handshake) /* control-protocol.md 2.12, step 4 
 		  "b2de8259dc35a197c9d08ff3bb3a1ab6be2ac4ced1087f2eda169649bc5ea22e");
 	CHECK_STR(hex(out[1], 32),
 		  "8a69c1fad7a0cd24bedc1307c95b584809ea82e8367fba67f30818757045fa96");
+}
+
+TEST(hmac_blake2s_at_the_block_size) /* computed with Python's hmac and hashlib */
+{
+	static const struct {
+		size_t key_len;
+		const char *want;
+	} rows[] = {
+		{ 0, "5e3417d647c3e59c76ab07a4a2ce6428409e3b479027ee646059275715c5ecf3" },
+		{ 32, "db1ebbda189c6ec2d7755c2592537050e44264aa57a3d4f825f451ebcdff4cd3" },
+		{ 64, "ff8bca3074af8b7a53b76b5b69fe511d796ef1253beac4259f83cc9b5d1b7855" },
+		{ 65, "7cca1aaf33f2ae03171de093085c551bd7c7a236868613cfe5b8ecf59228db76" },
+		{ 100, "0d91cbef198cf7e3847de5efd2c35fa5e8b8f90b5d751a12f7c76154a6d0b56f" },
+	};
+	struct bytes parts[] = { bytes_str("mess"), bytes_str("age") };
+	uint8_t key[100], out[32];
+
+	for (size_t i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)i;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		hash_hmac_blake2s(out, bytes_of(key, rows[i].key_len), parts, 2);
+		CHECK_STR(hex(out, 32), rows[i].want);
+	}
 }

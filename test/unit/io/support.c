@@ -23,6 +23,8 @@ static void ear_data(void *arg, struct bytes data)
 	struct ear *e = arg;
 
 	buf_append(&e->got, data);
+	if (e->pause_on_data)
+		stream_pause(e->s, true);
 	if (e->destroy_on_data)
 		ear_drop(e);
 }

@@ -11,7 +11,7 @@ struct ear {
 	struct buf got;
 	unsigned opens, drains, closes;
 	struct err why;
-	bool destroy_on_data, destroy_on_close, destroy_on_open;
+	bool destroy_on_data, destroy_on_close, destroy_on_open, pause_on_data;
 };
 
 void ear_init(struct ear *e, struct stream *s); /* listens to s, owns it */

@@ -440,6 +440,176 @@ TEST(tls_moves_megabytes_with_pauses)
 	bench_fini(&b);
 }
 
+/* The owner pauses in the middle of what arrived in one piece; the rest waits, and so does the end.
+ */
+TEST(tls_pause_inside_a_delivery_keeps_the_rest)
+{
+	enum { TOTAL = 200000 };
+	struct bench b;
+	uint8_t *data = mem_alloc(TOTAL);
+	unsigned resumed = 0;
+
+	bench_simple(&b, "a.example", "a.example");
+	fill_pattern(data, TOTAL, 0);
+	CHECK(turn_until(b.loop, &b.s.opens, 1));
+	b.s.pause_on_data = true;
+	stream_send(b.c.s, bytes_of(data, TOTAL));
+	stream_finish(b.c.s);
+	while (!b.s.closes && resumed < 1000) {
+		size_t before = b.s.got.n;
+
+		for (int i = 0; i < 3; i++)
+			loop_turn(b.loop, false);
+		CHECK(b.s.got.n - before <= 16384);
+		stream_pause(b.s.s, false);
+		resumed++;
+	}
+	CHECK(resumed >= TOTAL / 16384);
+	CHECK_INT(b.s.closes, 1);
+	CHECK_INT(b.s.why.code, ERR_NONE);
+	CHECK(bytes_equal(buf_bytes(&b.s.got), bytes_of(data, TOTAL)));
+	mem_free(data);
+	bench_fini(&b);
+}
+
+TEST(tls_cut_while_paused_comes_after_what_was_kept)
+{
+	struct bench b;
+	uint8_t *data = mem_alloc(60000);
+
+	bench_simple(&b, "a.example", "a.example");
+	CHECK(turn_until(b.loop, &b.s.opens, 1));
+	b.s.pause_on_data = true;
+	stream_send(b.c.s, bytes_of(data, 60000));
+	stream_destroy(b.c.s);
+	b.c.s = NULL;
+	for (int i = 0; i < 10; i++)
+		loop_turn(b.loop, false);
+	CHECK_INT(b.s.closes, 0);
+	CHECK(b.s.got.n > 0 && b.s.got.n < 60000);
+	b.s.pause_on_data = false;
+	stream_pause(b.s.s, false);
+	CHECK(turn_until(b.loop, &b.s.closes, 1));
+	CHECK_INT(b.s.got.n, 60000);
+	CHECK_INT(b.s.why.code, ERR_MALFORMED);
+	mem_free(data);
+	bench_fini(&b);
+}
+
+TEST(tls_12_is_spoken_11_is_not)
+{
+	struct bench b;
+
+	bench_init(&b, "a.example");
+	bench_contexts(&b, (struct tls_server_conf){ .alpn = "h2" },
+		       (struct tls_client_conf){ .alpn = "h2" });
+	CHECK(SSL_CTX_set_max_proto_version(b.client->ssl, TLS1_2_VERSION));
+	bench_connect(&b, "a.example");
+	CHECK(turn_until(b.loop, &b.c.opens, 1));
+	CHECK(!tls_is_13(b.c.s));
+	CHECK_STR(tls_alpn(b.c.s), "h2");
+	stream_send(b.s.s, bytes_str("twelve"));
+	CHECK(turn_until_n(b.loop, &b.c.got.n, 6));
+	stream_finish(b.s.s);
+	CHECK(turn_until(b.loop, &b.c.closes, 1));
+	CHECK_INT(b.c.why.code, ERR_NONE);
+	bench_hang_up(&b);
+	SSL_CTX_set_security_level(b.client->ssl, 0);
+	CHECK(SSL_CTX_set_min_proto_version(b.client->ssl, TLS1_VERSION));
+	CHECK(SSL_CTX_set_max_proto_version(b.client->ssl, TLS1_1_VERSION));
+	bench_connect(&b, "a.example");
+	CHECK(turn_until(b.loop, &b.c.closes, 1));
+	CHECK_INT(b.c.opens, 0);
+	CHECK_STR(b.c.why.text, "TLS with a.example: the peer refused: protocol version");
+	bench_fini(&b);
+}
+
+TEST(tls_server_prefers_aes_128)
+{
+	struct bench b;
+	STACK_OF(SSL_CIPHER) * suites;
+
+	bench_init(&b, "a.example");
+	bench_contexts(&b, (struct tls_server_conf){ 0 }, (struct tls_client_conf){ 0 });
+	suites = SSL_CTX_get_ciphers(b.server->ssl);
+	CHECK_STR(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(suites, 0)), "TLS_AES_128_GCM_SHA256");
+	CHECK_STR(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(suites, 3)),
+		  "ECDHE-ECDSA-AES128-GCM-SHA256");
+	CHECK(SSL_CTX_get_options(b.server->ssl) & SSL_OP_CIPHER_SERVER_PREFERENCE);
+	bench_fini(&b);
+}
+
+/* The server's certificate is signed by a CA that the client does not have. */
+TEST(tls_unknown_issuer_is_named_as_such)
+{
+	struct bench b;
+	EVP_PKEY *ca_key = NULL, *key = NULL;
+	X509 *ca = NULL, *cert = NULL;
+	FILE *f;
+
+	bench_init(&b, "trusted.example");
+	bench_contexts(&b, (struct tls_server_conf){ 0 }, (struct tls_client_conf){ 0 });
+	CHECK(tls_cert_create("ca.example", &ca, &ca_key, NULL) == 0);
+	CHECK(tls_cert_create("a.example", &cert, &key, NULL) == 0);
+	CHECK(X509_set_issuer_name(cert, X509_get_subject_name(ca)) &&
+	      X509_sign(cert, ca_key, EVP_sha256()) > 0);
+	f = fopen(b.cert, "w");
+	CHECK(f && PEM_write_X509(f, cert));
+	(void)fclose(f);
+	f = fopen(b.key, "w");
+	CHECK(f && PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL));
+	(void)fclose(f);
+	CHECK(tls_ctx_reload(b.server, &b.err) == 0);
+	bench_connect(&b, "a.example");
+	expect_refusal(&b, "TLS with a.example: the certificate's issuer is not trusted");
+	X509_free(ca);
+	X509_free(cert);
+	EVP_PKEY_free(ca_key);
+	EVP_PKEY_free(key);
+	bench_fini(&b);
+}
+
+TEST(tls_wrong_configuration_says_what_is_wrong)
+{
+	struct err err = { 0 };
+	char long_name[300];
+	struct bench b;
+
+	CHECK(tls_ctx_server(&(struct tls_server_conf){ .cert_file = "x" }, &err) == NULL);
+	CHECK_INT(err.code, ERR_USAGE);
+	CHECK(tls_ctx_server(&(struct tls_server_conf){ .self_signed_for = "a,,b" }, &err) == NULL);
+	CHECK_INT(err.code, ERR_USAGE);
+	CHECK(tls_ctx_server(&(struct tls_server_conf){ .self_signed_for = "a",
+							.extra_cert = bytes_str("no DER") },
+			     &err) == NULL);
+	CHECK(strncmp(err.text, "read the extra certificate", 26) == 0);
+	CHECK(tls_ctx_client(&(struct tls_client_conf){ .ca_file = "/nonexistent" }, &err) == NULL);
+	CHECK_STR(err.text, "load CA certificates from /nonexistent: No such file or directory");
+	CHECK(tls_ctx_client(&(struct tls_client_conf){ .alpn = "a,,b" }, &err) == NULL);
+	CHECK_STR(err.text, "ALPN list \"a,,b\" cannot be sent");
+
+	memset(long_name, 'a', sizeof(long_name) - 1);
+	long_name[sizeof(long_name) - 1] = '\0';
+	bench_simple(&b, "a.example", long_name);
+	CHECK(turn_until(b.loop, &b.c.closes, 1));
+	CHECK_STR(b.c.why.text, "TLS with : the name is too long");
+	bench_fini(&b);
+}
+
+TEST(tls_trusts_the_systems_store_and_nothing_else_by_default)
+{
+	struct bench b;
+
+	bench_init(&b, "a.example");
+	bench_contexts(&b, (struct tls_server_conf){ 0 }, (struct tls_client_conf){ 0 });
+	tls_ctx_unref(b.client);
+	b.client = tls_ctx_client(&(struct tls_client_conf){ 0 }, &b.err);
+	CHECK_STR(b.err.text, "");
+	bench_connect(&b, "a.example");
+	expect_refusal(&b, "TLS with a.example: the certificate is self-signed and not trusted");
+	bench_fini(&b);
+}
+
 TEST(tls_small_sends_of_a_turn_are_one_record)
 {
 	struct bench b;
@@ -475,6 +645,76 @@ TEST(tls_may_be_destroyed_in_each_callback)
 		CHECK(e->s == NULL);
 		bench_fini(&b);
 	}
+}
+
+/* What came is a beginning of what was sent, whatever ends the connection and when. */
+static void check_prefix(const struct ear *e)
+{
+	uint8_t *want = mem_alloc(e->got.n + 1);
+
+	fill_pattern(want, e->got.n, 0);
+	CHECK(bytes_equal(buf_bytes(&e->got), bytes_of(want, e->got.n)));
+	mem_free(want);
+}
+
+static void end_somehow(struct bench *b, struct rng *rng)
+{
+	struct ear *e = rng_below(rng, 2) ? &b->c : &b->s;
+
+	switch (rng_below(rng, 5)) {
+	case 0:
+		e->destroy_on_data = true;
+		break;
+	case 1:
+		e->destroy_on_close = true;
+		break;
+	case 2:
+		if (e->s)
+			stream_finish(e->s);
+		break;
+	case 3:
+		if (e->s)
+			stream_finish(stream_find(e->s, "pair")); /* cut below TLS */
+		break;
+	default:
+		stream_destroy(e->s);
+		e->s = NULL;
+	}
+}
+
+TEST(tls_stress_with_random_chunks_pauses_and_ends)
+{
+	uint8_t *pattern = mem_alloc(1 << 20);
+
+	fill_pattern(pattern, 1 << 20, 0);
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		struct rng rng = rng_seeded(seed);
+		uint64_t end_at = rng_below(&rng, 120);
+		struct bench b;
+		size_t sent[2] = { 0 };
+
+		bench_simple(&b, "a.example", "a.example");
+		for (uint64_t step = 0; step < 120; step++) {
+			bool which = rng_below(&rng, 2);
+			struct ear *e = which ? &b.c : &b.s;
+			size_t n = (size_t)rng_below(&rng, rng_below(&rng, 8) ? 200 : 40000);
+
+			if (step == end_at)
+				end_somehow(&b, &rng);
+			if (e->s && rng_below(&rng, 3) == 0)
+				stream_pause(e->s, rng_below(&rng, 2));
+			e->pause_on_data = rng_below(&rng, 4) == 0;
+			n = n < (1 << 20) - sent[which] ? n : 0;
+			if (e->s)
+				stream_send(e->s, bytes_of(pattern + sent[which], n));
+			sent[which] += e->s ? n : 0;
+			loop_turn(b.loop, false);
+		}
+		check_prefix(&b.s);
+		check_prefix(&b.c);
+		bench_fini(&b);
+	}
+	mem_free(pattern);
 }
 
 TEST(tls_inside_tls)

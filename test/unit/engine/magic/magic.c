@@ -262,13 +262,18 @@ TEST(ping_sources_become_candidates)
 	tear_down();
 }
 
-TEST(no_candidates_no_call_me_maybe)
+TEST(a_peer_without_known_addresses_is_told_ours)
 {
 	set_up(false);
 	magic_set_endpoints(net.side[0].m, net.now, &net.side[0].addr, 1);
-	magic_output(net.side[0].m, net.now, 1);
+	for (int i = 0; i < 20; i++) { /* not with every packet */
+		magic_output(net.side[0].m, net.now, 1);
+		run_ms(100);
+	}
+	CHECK_INT(net.relay_sent, 1);
+	magic_output(net.side[1].m, net.now, 1);
 	run_ms(100);
-	CHECK(net.relay_sent == 0 && net.direct_sent == 0);
+	CHECK(is_direct(1));
 	tear_down();
 }
 

@@ -1,0 +1,284 @@
+#include "app/control/cli.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "app/control/command.h"
+#include "app/control/config.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "io/httpc.h"
+#include "io/loop.h"
+#include "io/stream.h"
+#include "io/tcp.h"
+
+enum { INPUT_MAX = 16 << 20, OUTPUT_MAX = 64 << 20, COLUMNS_MAX = 24, WIDTH_MAX = 44 };
+
+struct answer {
+	struct loop *loop;
+	unsigned status;
+	struct buf body;
+	struct err err;
+	bool done;
+};
+
+static void on_head(void *arg, unsigned status, const struct http_header *headers, size_t n)
+{
+	(void)headers;
+	(void)n;
+	((struct answer *)arg)->status = status;
+}
+
+static void on_body(void *arg, struct bytes data)
+{
+	(void)buf_append(&((struct answer *)arg)->body, data);
+}
+
+static void on_done(void *arg, const struct err *err)
+{
+	struct answer *a = arg;
+
+	a->err = *err;
+	a->done = true;
+	loop_stop(a->loop);
+}
+
+static void on_close(void *arg, const struct err *why)
+{
+	struct answer *a = arg;
+
+	if (a->done)
+		return;
+	a->err = *why;
+	a->done = true;
+	loop_stop(a->loop);
+}
+
+static int read_input(struct buf *out)
+{
+	for (;;) {
+		uint8_t *at = buf_reserve(out, 65536);
+		ssize_t n = at ? read(STDIN_FILENO, at, 65536) : -1;
+
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			return 0;
+		out->n += (size_t)n;
+	}
+}
+
+static void put_argv(struct json_out *o, int argc, char **argv)
+{
+	json_key(o, "argv");
+	json_open_array(o);
+	for (int i = 0; i < argc; i++)
+		json_put_cstr(o, argv[i]);
+	json_close_array(o);
+}
+
+/* ---- printing ---- */
+
+static void cell_text(const struct json *v, struct buf *out)
+{
+	buf_clear(out);
+	if (json_is(v, JSON_STRING) || json_is(v, JSON_NUMBER)) {
+		(void)buf_append(out, v->text);
+	} else if (json_is(v, JSON_BOOL)) {
+		(void)buf_append_str(out, v->truth ? "yes" : "no");
+	} else if (json_is(v, JSON_ARRAY)) {
+		json_each (it, v) {
+			if (out->n)
+				(void)buf_append_u8(out, ',');
+			(void)buf_append(out, it->text);
+		}
+	}
+}
+
+static void print_row(const struct json *row, const struct json *head, const int *width)
+{
+	struct buf text;
+	int column = 0;
+
+	buf_init(&text, INPUT_MAX);
+	json_each (it, head) {
+		char name[64];
+
+		if (column == COLUMNS_MAX || !bytes_to_cstr(it->key, name, sizeof(name)))
+			break;
+		if (row)
+			cell_text(json_get(row, name), &text);
+		else
+			(void)(buf_clear(&text), buf_append(&text, it->key));
+		printf("%-*s%s", it->next ? width[column] : 0, buf_cstr(&text),
+		       it->next ? "  " : "\n");
+		column++;
+	}
+	buf_fini(&text);
+}
+
+static void widths(const struct json *rows, int *width)
+{
+	struct buf text;
+
+	buf_init(&text, INPUT_MAX);
+	json_each (row, rows) {
+		int column = 0;
+
+		json_each (it, row) {
+			if (column == COLUMNS_MAX)
+				break;
+			cell_text(it, &text);
+			if ((int)it->key.n > width[column])
+				width[column] = (int)it->key.n;
+			if ((int)text.n > width[column])
+				width[column] = text.n > WIDTH_MAX ? WIDTH_MAX : (int)text.n;
+			column++;
+		}
+	}
+	buf_fini(&text);
+}
+
+static void print_table(struct bytes body)
+{
+	struct arena arena;
+	struct json *v;
+	int width[COLUMNS_MAX] = { 0 };
+
+	arena_init(&arena, OUTPUT_MAX);
+	v = json_parse(&arena, body, 0, NULL);
+	if (json_is(v, JSON_ARRAY)) {
+		widths(v, width);
+		if (v->first)
+			print_row(NULL, v->first, width);
+		json_each (row, v)
+			print_row(row, v->first, width);
+	} else if (v) {
+		struct buf text;
+
+		buf_init(&text, OUTPUT_MAX);
+		json_each (it, v) {
+			cell_text(it, &text);
+			if (v->count == 1)
+				printf("%s\n", buf_cstr(&text));
+			else
+				printf("%-16.*s %s\n", BYTES_FMT(it->key), buf_cstr(&text));
+		}
+		buf_fini(&text);
+	}
+	arena_fini(&arena);
+}
+
+static int print_answer(struct answer *a, bool as_json, const char *socket_path)
+{
+	if (a->err.code != ERR_NONE) {
+		(void)fprintf(stderr,
+			      "weft-control: the server does not answer on %s: %s\n"
+			      "Is `weft-control serve` running, with the same configuration?\n",
+			      socket_path, a->err.text);
+		return 1;
+	}
+	if (a->status != 200) {
+		(void)fprintf(stderr, "weft-control: %s\n", buf_cstr(&a->body));
+		return 1;
+	}
+	if (as_json)
+		printf("%s\n", buf_cstr(&a->body));
+	else
+		print_table(buf_bytes(&a->body));
+	return 0;
+}
+
+/* ---- one call ---- */
+
+static void call(struct loop *loop, const struct config *conf, struct bytes body, struct answer *a)
+{
+	struct httpc *client =
+	    httpc_create(unix_connect(loop, conf->admin_socket), false, on_close, a);
+	struct http_call_conf c = {
+		.method = "POST",
+		.path = "/command",
+		.authority = "weft-control",
+		.body = body,
+		.body_max = OUTPUT_MAX,
+		.on_head = on_head,
+		.on_body = on_body,
+		.on_done = on_done,
+		.arg = a,
+	};
+
+	(void)httpc_call(client, &c);
+	if (!a->done)
+		loop_run(loop);
+	httpc_destroy(client);
+}
+
+static bool take_format(int *argc, char **argv, bool *as_json)
+{
+	int kept = 0;
+
+	for (int i = 0; i < *argc; i++) {
+		if (strcmp(argv[i], "-o") == 0 && i + 1 < *argc) {
+			i++;
+			if (strcmp(argv[i], "json") != 0 && strcmp(argv[i], "table") != 0)
+				return false;
+			*as_json = strcmp(argv[i], "json") == 0;
+		} else {
+			argv[kept++] = argv[i];
+		}
+	}
+	*argc = kept;
+	return true;
+}
+
+void cli_usage(void)
+{
+	struct buf b;
+
+	buf_init(&b, 1 << 16);
+	(void)buf_append_str(
+	    &b,
+	    "usage: weft-control [--config FILE] COMMAND [-o table|json] [--tailnet NAME]\n\n"
+	    "  serve                                                  run the server\n"
+	    "  config   check|show                                    read the configuration\n");
+	command_usage(&b);
+	printf("%s", buf_cstr(&b));
+	buf_fini(&b);
+}
+
+int cli_run(struct loop *loop, const struct config *conf, int argc, char **argv)
+{
+	struct answer a = { .loop = loop };
+	bool as_json = false;
+	struct json_out o;
+	struct buf body, input;
+	int ret = 1;
+
+	if (!take_format(&argc, argv, &as_json)) {
+		(void)fprintf(stderr, "weft-control: -o takes table or json\n");
+		return 2;
+	}
+	buf_init(&body, 2 * INPUT_MAX);
+	buf_init(&input, INPUT_MAX);
+	buf_init(&a.body, OUTPUT_MAX);
+	if (argc >= 2 && command_reads_input(bytes_str(argv[0]), bytes_str(argv[1])) &&
+	    read_input(&input) < 0) {
+		(void)fprintf(stderr, "weft-control: standard input could not be read\n");
+		goto out;
+	}
+	json_out_init(&o, &body);
+	json_open_object(&o);
+	put_argv(&o, argc, argv);
+	json_key(&o, "input");
+	json_put_string(&o, buf_bytes(&input));
+	json_close_object(&o);
+	call(loop, conf, buf_bytes(&body), &a);
+	ret = print_answer(&a, as_json, conf->admin_socket);
+out:
+	buf_fini(&a.body);
+	buf_fini(&input);
+	buf_fini(&body);
+	return ret;
+}

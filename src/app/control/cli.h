@@ -1,0 +1,13 @@
+/* app/control/cli.h - the command line's half: sends argv to the running server, prints what it
+ * answers as a table or as JSON. */
+#pragma once
+
+#include <stdbool.h>
+
+struct config;
+struct err;
+struct loop;
+
+/* Exit code. argv starts with the noun; -o table|json is taken out. */
+int cli_run(struct loop *loop, const struct config *conf, int argc, char **argv);
+void cli_usage(void);

@@ -1,0 +1,205 @@
+#include "app/control/command_priv.h"
+
+#include "app/control/store.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+struct table {
+	const struct verb *verbs;
+	size_t n;
+};
+
+static size_t tables(struct table out[3])
+{
+	out[0] = (struct table){ command_people, command_people_n };
+	out[1] = (struct table){ command_nodes, command_nodes_n };
+	out[2] = (struct table){ command_network, command_network_n };
+	return 3;
+}
+
+static const struct verb *find(struct bytes noun, struct bytes name)
+{
+	struct table t[3];
+	size_t n = tables(t);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < t[i].n; j++)
+			if (bytes_equal_str(noun, t[i].verbs[j].noun) &&
+			    bytes_equal_str(name, t[i].verbs[j].name))
+				return &t[i].verbs[j];
+	return NULL;
+}
+
+bool command_reads_input(struct bytes noun, struct bytes verb)
+{
+	const struct verb *v = find(noun, verb);
+
+	return v && v->reads_input;
+}
+
+bool command_is_flag(struct bytes option)
+{
+	static const char *const flags[] = { "reusable", "ephemeral", "preauthorized", "force",
+					     "all" };
+
+	for (size_t i = 0; i < array_len(flags); i++)
+		if (bytes_equal_str(option, flags[i]))
+			return true;
+	return false;
+}
+
+void command_usage(struct buf *out)
+{
+	struct table t[3];
+	size_t n = tables(t);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < t[i].n; j++) {
+			const struct verb *v = &t[i].verbs[j];
+
+			(void)buf_printf(out, "  %-8s %-10s %-34s %s\n", v->noun, v->name, v->args,
+					 v->says);
+		}
+}
+
+static int no_such(struct command *cmd)
+{
+	struct table t[3];
+	size_t n = tables(t), distance = 4;
+	const struct verb *best = NULL;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < t[i].n; j++) {
+			const struct verb *v = &t[i].verbs[j];
+			size_t d = text_distance(cmd->words[0], bytes_str(v->noun)) +
+				   text_distance(cmd->words[1], bytes_str(v->name));
+
+			if (d < distance) {
+				distance = d;
+				best = v;
+			}
+		}
+	if (best)
+		return err_set(cmd->err, ERR_USAGE, "no such command; did you mean `%s %s`?",
+			       best->noun, best->name);
+	return err_set(cmd->err, ERR_USAGE, "no such command; `weft-control --help` lists them");
+}
+
+int command_run(struct command *cmd)
+{
+	struct bytes wish = command_option(cmd, "tailnet");
+	const struct verb *v;
+
+	if (cmd->n_words == 1)
+		cmd->words[cmd->n_words++] = bytes_str("list");
+	if (cmd->n_words < 2)
+		return err_set(cmd->err, ERR_USAGE, "say what: `weft-control --help` lists it all");
+	cmd->tailnet = wish.n ? model_tailnet(&cmd->c->model, wish)
+			      : list_entry(cmd->c->model.tailnets.next, struct tailnet, link);
+	if (!cmd->tailnet)
+		return err_set(cmd->err, ERR_USAGE, "there is no tailnet %.*s", BYTES_FMT(wish));
+	v = find(cmd->words[0], cmd->words[1]);
+	if (!v)
+		return no_such(cmd);
+	if (command_args(cmd) < v->min_words)
+		return err_set(cmd->err, ERR_USAGE, "usage: weft-control %s %s %s", v->noun,
+			       v->name, v->args);
+	return v->run(cmd);
+}
+
+struct bytes command_option(const struct command *cmd, const char *name)
+{
+	for (size_t i = 0; i < cmd->n_options; i++)
+		if (bytes_equal_str(cmd->options[i].name, name))
+			return cmd->options[i].value;
+	return (struct bytes){ 0 };
+}
+
+bool command_has(const struct command *cmd, const char *name)
+{
+	for (size_t i = 0; i < cmd->n_options; i++)
+		if (bytes_equal_str(cmd->options[i].name, name))
+			return true;
+	return false;
+}
+
+int command_user(struct command *cmd, struct bytes which, struct tn_user **out)
+{
+	*out = model_user(cmd->tailnet, which);
+	return *out ? 0 : err_set(cmd->err, ERR_USAGE, "there is no user %.*s", BYTES_FMT(which));
+}
+
+int command_node(struct command *cmd, struct bytes which, struct tn_node **out)
+{
+	*out = model_node(cmd->tailnet, which);
+	return *out ? 0 : err_set(cmd->err, ERR_USAGE, "there is no node %.*s", BYTES_FMT(which));
+}
+
+int command_duration(struct command *cmd, struct bytes text, int64_t *s)
+{
+	static const struct {
+		char unit;
+		int64_t s;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	uint64_t n;
+
+	for (size_t i = 0; text.n && i < array_len(units); i++)
+		if (text.p[text.n - 1] == units[i].unit &&
+		    text_u64(bytes_of(text.p, text.n - 1), 1000000, &n)) {
+			*s = (int64_t)n * units[i].s;
+			return 0;
+		}
+	return err_set(cmd->err, ERR_USAGE, "%.*s is no duration such as 90d, 24h or 15m",
+		       BYTES_FMT(text));
+}
+
+size_t command_list(struct bytes text, struct bytes *out, size_t max)
+{
+	size_t n = 0;
+
+	while (n < max && text_split(&text, ',', &out[n])) {
+		out[n] = text_trim(out[n]);
+		n += out[n].n > 0;
+	}
+	return n;
+}
+
+int command_done(struct command *cmd, const char *action, const char *target, const char *detail)
+{
+	core_audit(cmd->c, cmd->tailnet, cmd->actor, action, target, detail);
+	return core_commit_now(cmd->c, cmd->err);
+}
+
+void command_put(struct json_out *o, const char *name, const char *value)
+{
+	json_key(o, name);
+	json_put_cstr(o, value);
+}
+
+void command_put_i64(struct json_out *o, const char *name, int64_t value)
+{
+	json_key(o, name);
+	json_put_i64(o, value);
+}
+
+void command_put_bool(struct json_out *o, const char *name, bool value)
+{
+	json_key(o, name);
+	json_put_bool(o, value);
+}
+
+void command_put_time(struct json_out *o, const char *name, struct wall at)
+{
+	char text[WALL_TEXT_MAX];
+
+	command_put(o, name, at.ns ? wall_format(wall_from_s(wall_s(at)), text) : "");
+}
+
+void command_put_tags(struct json_out *o, const char *name, const struct text_set *tags)
+{
+	json_key(o, name);
+	json_open_array(o);
+	for (size_t i = 0; i < tags->n; i++)
+		json_put_cstr(o, tags->v[i]);
+	json_close_array(o);
+}

@@ -1,0 +1,43 @@
+/*
+ * app/control/command.h - what an admin can do: a table of noun, verb and function. The command
+ * line reaches it by the unix socket.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/bytes.h"
+
+struct control;
+struct err;
+struct json_out;
+struct tailnet;
+
+enum { COMMAND_WORDS_MAX = 32, COMMAND_OPTIONS_MAX = 16 };
+
+struct command_option {
+	struct bytes name, value; /* without the dashes */
+};
+
+struct command {
+	struct control *c;
+	struct tailnet *tailnet;               /* --tailnet, or the first */
+	struct bytes words[COMMAND_WORDS_MAX]; /* noun and verb first */
+	size_t n_words;
+	struct command_option options[COMMAND_OPTIONS_MAX];
+	size_t n_options;
+	struct bytes input; /* standard input, for verbs that read one */
+	const char *actor;
+	struct json_out *out; /* exactly one value */
+	struct err *err;
+};
+
+/* -1 with a sentence for the person. */
+int command_run(struct command *cmd);
+/* The table as usage text. */
+void command_usage(struct buf *out);
+/* Does this verb read standard input? */
+bool command_reads_input(struct bytes noun, struct bytes verb);
+/* Options that stand alone, without a value. */
+bool command_is_flag(struct bytes option);

@@ -1,0 +1,128 @@
+/* Commands about the policy, DNS and the server itself. */
+#include "app/control/command_priv.h"
+#include "app/control/store.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "wire/tailcfg_dns.h"
+
+static void put_text_object(struct json_out *o, const char *name, struct bytes text)
+{
+	json_open_object(o);
+	json_key(o, name);
+	json_put_string(o, text);
+	json_close_object(o);
+}
+
+static int policy_get(struct command *cmd)
+{
+	put_text_object(cmd->out, "policy",
+			bytes_str(cmd->tailnet->policy ? cmd->tailnet->policy : ""));
+	return 0;
+}
+
+static int policy_check(struct command *cmd)
+{
+	if (access_check(cmd->tailnet, cmd->input, cmd->err) < 0)
+		return -1;
+	put_text_object(cmd->out, "result", bytes_str("the policy is valid"));
+	return 0;
+}
+
+static int apply(struct command *cmd, struct bytes text, const char *action)
+{
+	if (core_set_policy(cmd->c, cmd->tailnet, text, cmd->actor, cmd->err) < 0)
+		return -1;
+	core_audit(cmd->c, cmd->tailnet, cmd->actor, action, cmd->tailnet->name, "");
+	put_text_object(cmd->out, "result", bytes_str("the policy is in force"));
+	return 0;
+}
+
+static int policy_set(struct command *cmd)
+{
+	return apply(cmd, cmd->input, "policy.set");
+}
+
+static int policy_history(struct command *cmd)
+{
+	return store_list_policies(cmd->c->store, cmd->tailnet, cmd->out, cmd->err);
+}
+
+static int policy_rollback(struct command *cmd)
+{
+	struct buf text;
+	uint64_t id;
+	int ret;
+
+	if (!text_u64(command_word(cmd, 0), INT64_MAX, &id) || !id)
+		return err_set(cmd->err, ERR_USAGE, "give an id; `policy history` lists them");
+	ret = store_get_policy(cmd->c->store, cmd->tailnet, (int64_t)id, &text, cmd->err);
+	if (ret == 0)
+		ret = apply(cmd, buf_bytes(&text), "policy.rollback");
+	buf_fini(&text);
+	return ret;
+}
+
+static int dns_get(struct command *cmd)
+{
+	json_put_raw(cmd->out, bytes_str(cmd->tailnet->dns ? cmd->tailnet->dns : "{}"));
+	return 0;
+}
+
+/* The form of the protocol: Resolvers, Routes, Domains, ExtraRecords, FallbackResolvers. */
+static int dns_set(struct command *cmd)
+{
+	struct tailcfg_dns dns;
+	struct json_out o;
+	struct arena arena;
+	struct buf text;
+	int ret;
+
+	arena_init(&arena, 4 << 20);
+	buf_init(&text, 1 << 20);
+	ret = schema_decode(&dns, &tailcfg_dns_schema, &arena, cmd->input, cmd->err);
+	if (ret == 0) {
+		json_out_init(&o, &text);
+		schema_encode(&o, &tailcfg_dns_schema, &dns);
+		mem_free(cmd->tailnet->dns);
+		cmd->tailnet->dns = bytes_strdup(buf_bytes(&text));
+		ret = store_put_tailnet(cmd->c->store, cmd->tailnet, cmd->err);
+	}
+	if (ret == 0)
+		ret = command_done(cmd, "dns.set", cmd->tailnet->name, "");
+	if (ret == 0) {
+		core_dns_changed(cmd->c, cmd->tailnet);
+		json_put_raw(cmd->out, buf_bytes(&text));
+	}
+	buf_fini(&text);
+	arena_fini(&arena);
+	return ret;
+}
+
+static int server_status(struct command *cmd)
+{
+	const struct control *c = cmd->c;
+	char key[KEYTEXT_MAX];
+
+	json_open_object(cmd->out);
+	command_put(cmd->out, "server_url", c->conf.server_url);
+	command_put(cmd->out, "noise_key", keytext_format(&c->noise_public, KEY_MACHINE, key));
+	command_put_i64(cmd->out, "map_streams", (int64_t)c->n_streams);
+	command_put_i64(cmd->out, "frames", (int64_t)c->count.frames);
+	command_put_i64(cmd->out, "registers", (int64_t)c->count.registers);
+	json_close_object(cmd->out);
+	return 0;
+}
+
+// clang-format off
+const struct verb command_network[] = {
+	{ "policy", "get", "", "the policy in force", 0, false, policy_get },
+	{ "policy", "set", "< FILE", "check it and put it in force", 0, true, policy_set },
+	{ "policy", "check", "< FILE", "check it only", 0, true, policy_check },
+	{ "policy", "history", "", "earlier policies", 0, false, policy_history },
+	{ "policy", "rollback", "ID", "put an earlier one in force", 1, false, policy_rollback },
+	{ "dns", "get", "", "resolvers, split DNS, records", 0, false, dns_get },
+	{ "dns", "set", "< FILE", "JSON with Resolvers, Routes, Domains, ExtraRecords", 0, true, dns_set },
+	{ "server", "status", "", "counters and the server's key", 0, false, server_status },
+};
+// clang-format on
+const size_t command_network_n = array_len(command_network);

@@ -1,0 +1,326 @@
+#include "app/control/control.h"
+
+#include <zstd.h>
+
+#include "app/control/admin.h"
+#include "app/control/core.h"
+#include "app/control/derpmap.h"
+#include "app/control/front.h"
+#include "app/control/machine.h"
+#include "app/control/mapstream.h"
+#include "app/control/store.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "crypto/x25519.h"
+#include "io/file.h"
+#include "io/httpd.h"
+#include "io/tcp.h"
+#include "io/tls.h"
+
+enum { SWEEP_MS = 1000, LOGIN_PER_MINUTE = 20, CONNECT_PER_MINUTE = 600 };
+
+/* ---- timers ---- */
+
+static void on_flush(struct io_timer *timer)
+{
+	struct control *c = container_of(timer, struct control, flush_timer);
+	struct mono start = mono_now();
+	struct list due, *first;
+
+	c->flush_due = false;
+	list_init(&due);
+	while ((first = list_pop(&c->due))) /* what is due from now on waits for the next flush */
+		list_append(&due, first);
+	while ((first = list_first(&due)))
+		mapstream_flush(mapstream_of_due(first));
+	while ((first = list_pop(&c->graveyard)))
+		model_node_free(list_entry(first, struct tn_node, link));
+	c->flushed = mono_now();
+	c->flush_cost_ns = c->flushed.ns - start.ns;
+}
+
+static void on_commit(struct io_timer *timer)
+{
+	struct control *c = container_of(timer, struct control, commit_timer);
+	struct err err;
+
+	(void)core_commit_now(c, &err);
+}
+
+static void go_offline(struct control *c, struct tn_node *n)
+{
+	struct access_ids ids = { 0 };
+	struct err err;
+
+	n->offline_since = (struct mono){ 0 };
+	n->online = false;
+	n->last_seen = wall_now();
+	model_touch(&c->model, n, PART_ONLINE);
+	access_node_online(n, &ids);
+	core_affected(c, &ids);
+	core_node_touched(c, n);
+	if (store_put_node(c->store, n, &err) == 0)
+		core_commit_soon(c);
+}
+
+/* True when n was deleted. */
+static bool sweep_node(struct control *c, struct tn_node *n)
+{
+	int64_t away, grace;
+	struct err err;
+
+	if (n->streams_open || !n->offline_since.ns)
+		return false;
+	away = mono_since_ms(loop_now(c->loop), n->offline_since) / 1000;
+	grace = n->polled ? c->conf.ephemeral_grace_s : FIRST_POLL_GRACE_S;
+	if (n->ephemeral && away >= grace) {
+		core_audit(c, n->tailnet, "server", "node.delete", n->name, "ephemeral node left");
+		return core_delete_node(c, n, &err) == 0;
+	}
+	if (n->online && away >= OFFLINE_GRACE_S) {
+		struct mono since = n->offline_since;
+
+		go_offline(c, n);
+		if (n->ephemeral)
+			n->offline_since = since; /* its second date is still to come */
+	}
+	return false;
+}
+
+static void on_sweep(struct io_timer *timer)
+{
+	struct control *c = container_of(timer, struct control, sweep_timer);
+
+	list_each (it, &c->model.tailnets) {
+		struct tailnet *t = list_entry(it, struct tailnet, link);
+
+		list_each_safe (node, &t->nodes)
+			(void)sweep_node(c, list_entry(node, struct tn_node, link));
+	}
+	logins_expire(&c->logins, loop_now(c->loop));
+	io_timer_in_ms(c->loop, &c->sweep_timer, SWEEP_MS);
+}
+
+/* ---- start ---- */
+
+static int first_tailnet(struct control *c, struct err *err)
+{
+	struct tailnet *t;
+
+	if (!list_is_empty(&c->model.tailnets))
+		return 0;
+	t = model_add_tailnet(&c->model, 0, "default", c->conf.base_domain);
+	t->device_approval = c->conf.device_approval;
+	t->key_expiry_s = c->conf.key_expiry_days * 86400;
+	return store_put_tailnet(c->store, t, err);
+}
+
+static void load_access(struct control *c)
+{
+	list_each (it, &c->model.tailnets) {
+		struct tailnet *t = list_entry(it, struct tailnet, link);
+		struct access_ids ids = { 0 };
+		struct err err;
+
+		if (access_load(t, bytes_str(t->policy ? t->policy : ""), &ids, &err) < 0) {
+			log_error(&c->log,
+				  "policy of tailnet %s does not load: %s; nobody reaches "
+				  "more than their own nodes until it is repaired",
+				  t->name, err.text);
+			(void)access_load(t, (struct bytes){ 0 }, &ids, &err);
+		}
+		list_each (node, &t->nodes) {
+			struct tn_node *n = list_entry(node, struct tn_node, link);
+
+			n->polled = true;
+			n->offline_since = loop_now(c->loop);
+			access_node_changed(n, &ids);
+		}
+		access_ids_fini(&ids);
+	}
+}
+
+static int open_store(struct control *c, struct err *err)
+{
+	char path[sizeof(c->conf.state_dir) + 16];
+	struct buf text;
+
+	buf_init(&text, sizeof(path) - 1);
+	(void)buf_printf(&text, "%s/control.db", c->conf.state_dir);
+	memcpy(path, buf_cstr(&text), text.n + 1);
+	buf_fini(&text);
+	if (file_mkdirs(c->conf.state_dir, 0700, err) < 0)
+		return -1;
+	c->store = store_open(path, err);
+	if (!c->store || store_load(c->store, &c->model, err) < 0 ||
+	    store_secret(c->store, "noise key", &c->noise_key, err) < 0 ||
+	    first_tailnet(c, err) < 0 || store_commit(c->store, err) < 0)
+		return -1;
+	if (store_skipped(c->store))
+		log_warn(&c->log, "%zu nodes in the database are damaged, left out",
+			 store_skipped(c->store));
+	x25519_public(c->noise_public.b, &c->noise_key);
+	return 0;
+}
+
+static int open_tls(struct control *c, struct err *err)
+{
+	struct tls_server_conf conf = { .alpn = "http/1.1" };
+
+	if (c->conf.tls_cert[0]) {
+		conf.cert_file = c->conf.tls_cert;
+		conf.key_file = c->conf.tls_key;
+	} else if (c->conf.tls_self_signed[0]) {
+		conf.self_signed_for = c->conf.tls_self_signed;
+	} else {
+		return 0;
+	}
+	c->tls = tls_ctx_server(&conf, err);
+	return c->tls ? 0 : -1;
+}
+
+static int load_derp_map(struct control *c, struct err *err)
+{
+	struct buf next;
+
+	if (derpmap_build(&c->conf, &next, err) < 0) {
+		buf_fini(&next);
+		return -1;
+	}
+	buf_fini(&c->derp_map);
+	c->derp_map = next;
+	c->derp_hash = mapview_hash(buf_bytes(&next));
+	return 0;
+}
+
+struct control *control_create(struct loop *loop, const struct config *conf, struct log_sink *sink,
+			       struct err *err)
+{
+	struct control *c = mem_alloc(sizeof(*c));
+
+	c->loop = loop;
+	c->conf = *conf;
+	c->sink = sink;
+	c->log = log_of(sink, "control", "");
+	c->rng = rng_system();
+	model_init(&c->model);
+	logins_init(&c->logins);
+	rate_init(&c->login_rate, LOGIN_PER_MINUTE);
+	rate_init(&c->connect_rate, CONNECT_PER_MINUTE);
+	list_init(&c->due);
+	list_init(&c->graveyard);
+	list_init(&c->waiters);
+	buf_init(&c->derp_map, DERPMAP_MAX);
+	io_timer_init(&c->flush_timer, on_flush);
+	io_timer_init(&c->commit_timer, on_commit);
+	io_timer_init(&c->sweep_timer, on_sweep);
+	c->zstd = ZSTD_createCCtx();
+	if (open_store(c, err) < 0 || open_tls(c, err) < 0 || load_derp_map(c, err) < 0) {
+		control_destroy(c);
+		return NULL;
+	}
+	load_access(c);
+	c->front = front_httpd(c);
+	c->inner = machine_httpd(c);
+	c->admin = admin_httpd(c);
+	return c;
+}
+
+static void on_accept(void *arg, struct stream *s, struct addrport peer)
+{
+	struct control *c = arg;
+
+	if (c->tls)
+		s = tls_server(s, c->tls);
+	httpd_serve(c->front, s, HTTPD_H1, peer, NULL, NULL);
+}
+
+int control_start(struct control *c, struct err *err)
+{
+	struct addrport at;
+	char text[ADDRPORT_TEXT_MAX];
+
+	if (!addrport_parse(&at, bytes_str(c->conf.listen)))
+		return err_set(err, ERR_USAGE, "listen: needs ADDRESS:PORT");
+	c->front_listener = tcp_listen(c->loop, at, on_accept, c, err);
+	if (!c->front_listener)
+		return err_wrap(err, "listen on %s", c->conf.listen);
+	c->admin_listener = admin_listen(c, err);
+	if (!c->admin_listener)
+		return -1;
+	io_timer_in_ms(c->loop, &c->sweep_timer, SWEEP_MS);
+	log_info(&c->log, "listening on %s, nodes log in to %s",
+		 addrport_format(tcp_listener_address(c->front_listener), text),
+		 c->conf.server_url);
+	return 0;
+}
+
+unsigned control_port(const struct control *c)
+{
+	return c->front_listener ? tcp_listener_address(c->front_listener).port : 0;
+}
+
+static void derp_map_changed(struct control *c)
+{
+	list_each (it, &c->model.tailnets)
+		list_each (node, &list_entry(it, struct tailnet, link)->nodes)
+			list_each (s, &list_entry(node, struct tn_node, link)->streams) {
+				mapstream_view(mapstream_of(s))->derp_due = true;
+				mapstream_due(mapstream_of(s));
+			}
+}
+
+void control_reload(struct control *c)
+{
+	struct err err;
+
+	if (c->tls && tls_ctx_reload(c->tls, &err) < 0)
+		log_error(&c->log, "certificate not reloaded, the old one stays: %s", err.text);
+	if (load_derp_map(c, &err) < 0)
+		log_error(&c->log, "relay map not reloaded, the old one stays: %s", err.text);
+	else
+		derp_map_changed(c);
+}
+
+void control_destroy(struct control *c)
+{
+	struct list *first;
+	struct err err;
+
+	if (!c)
+		return;
+	c->stopping = true;
+	tcp_listener_destroy(c->front_listener);
+	tcp_listener_destroy(c->admin_listener);
+	list_each (it, &c->model.tailnets)
+		list_each (node, &list_entry(it, struct tailnet, link)->nodes) {
+			struct tn_node *n = list_entry(node, struct tn_node, link);
+
+			list_each_safe (s, &n->streams)
+				mapstream_end(mapstream_of(s));
+			if (n->online && c->store) {
+				n->last_seen = wall_now();
+				(void)store_put_node(c->store, n, &err);
+			}
+		}
+	if (c->store)
+		(void)core_commit_now(c, &err);
+	logins_fini(&c->logins);
+	httpd_destroy(c->front);
+	httpd_destroy(c->inner);
+	httpd_destroy(c->admin);
+	io_timer_stop(&c->flush_timer);
+	io_timer_stop(&c->commit_timer);
+	io_timer_stop(&c->sweep_timer);
+	while ((first = list_pop(&c->graveyard)))
+		model_node_free(list_entry(first, struct tn_node, link));
+	list_each (it, &c->model.tailnets)
+		access_free(list_entry(it, struct tailnet, link));
+	model_fini(&c->model);
+	store_close(c->store);
+	tls_ctx_unref(c->tls);
+	buf_fini(&c->derp_map);
+	ZSTD_freeCCtx(c->zstd);
+	secret32_wipe(&c->noise_key);
+	mem_free(c);
+}

@@ -1,0 +1,293 @@
+/* Changes on their way: to the disk by group commit, to the map streams by marks and one flush. */
+#include "app/control/core.h"
+
+#include "app/control/mapstream.h"
+#include "app/control/store.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "io/httpd.h"
+
+enum { FLUSH_PAUSE_MIN_MS = 1, FLUSH_PAUSE_MAX_MS = 1000, FLUSH_DUTY = 3 };
+
+/* ---- the disk ---- */
+
+struct waiter {
+	struct http_exchange *x;
+	struct list link;
+};
+
+static void waiter_gone(void *arg)
+{
+	struct waiter *w = arg;
+
+	list_remove(&w->link);
+	mem_free(w);
+}
+
+static void answer_waiters(struct control *c, const struct err *failed)
+{
+	struct list *first;
+
+	while ((first = list_pop(&c->waiters))) {
+		struct waiter *w = list_entry(first, struct waiter, link);
+		struct http_exchange *x = w->x;
+
+		http_on_gone(x, NULL, NULL);
+		mem_free(w);
+		if (failed)
+			http_reply_text(x, 503, "the change could not be stored; try again later");
+		else
+			http_reply(x, 200, NULL, (struct bytes){ 0 });
+	}
+}
+
+int core_commit_now(struct control *c, struct err *err)
+{
+	int ret = store_commit(c->store, err);
+
+	io_timer_stop(&c->commit_timer);
+	c->count.commits++;
+	if (ret < 0) {
+		c->count.commit_errors++;
+		log_error(&c->log, "%s", err->text);
+	}
+	answer_waiters(c, ret < 0 ? err : NULL);
+	return ret;
+}
+
+void core_commit_soon(struct control *c)
+{
+	if (!c->commit_timer.loop || !heap_has(&c->commit_timer.node))
+		io_timer_in_ms(c->loop, &c->commit_timer, COMMIT_MS);
+}
+
+void core_answer_when_durable(struct control *c, struct http_exchange *x)
+{
+	struct waiter *w;
+
+	if (!store_is_dirty(c->store)) {
+		http_reply(x, 200, NULL, (struct bytes){ 0 });
+		return;
+	}
+	w = mem_alloc(sizeof(*w));
+	w->x = x;
+	list_append(&c->waiters, &w->link);
+	http_on_gone(x, waiter_gone, w);
+	core_commit_soon(c);
+}
+
+void core_audit(struct control *c, const struct tailnet *t, const char *actor, const char *action,
+		const char *target, const char *detail)
+{
+	struct err err;
+
+	if (store_audit(c->store, t->id, actor, action, target, detail, &err) < 0)
+		log_error(&c->log, "audit event %s was not stored: %s", action, err.text);
+	core_commit_soon(c);
+}
+
+/* ---- the streams ---- */
+
+struct mapview_world core_world(const struct control *c)
+{
+	return (struct mapview_world){ buf_bytes(&c->derp_map), c->derp_hash, wall_now() };
+}
+
+void core_flush_soon(struct control *c)
+{
+	int64_t pause_ms, since;
+
+	if (c->flush_due)
+		return;
+	c->flush_due = true;
+	/* A flush that took long is followed by a longer pause: a storm becomes a few big deltas.
+	 */
+	pause_ms = c->flush_cost_ns * FLUSH_DUTY / 1000000;
+	if (pause_ms < FLUSH_PAUSE_MIN_MS)
+		pause_ms = FLUSH_PAUSE_MIN_MS;
+	if (pause_ms > FLUSH_PAUSE_MAX_MS)
+		pause_ms = FLUSH_PAUSE_MAX_MS;
+	since = mono_since_ms(loop_now(c->loop), c->flushed);
+	io_timer_in_ms(c->loop, &c->flush_timer, since >= pause_ms ? 0 : pause_ms - since);
+}
+
+static void each_stream(struct tn_node *n, void (*mark)(struct mapview *v, int64_t id), int64_t id)
+{
+	list_each (it, &n->streams) {
+		struct mapstream *s = mapstream_of(it);
+
+		mark(mapstream_view(s), id);
+		mapstream_due(s);
+	}
+}
+
+static void mark_self(struct mapview *v, int64_t id)
+{
+	(void)id;
+	v->self_due = true;
+}
+
+static void mark_access(struct mapview *v, int64_t id)
+{
+	(void)id;
+	v->access_due = true;
+}
+
+static void mark_dns(struct mapview *v, int64_t id)
+{
+	(void)id;
+	v->dns_due = true;
+}
+
+static void mark_profiles(struct mapview *v, int64_t id)
+{
+	(void)id;
+	v->profiles_due = true;
+}
+
+void core_node_touched(struct control *c, struct tn_node *n)
+{
+	const struct access_peers *peers = model_peers(n);
+
+	(void)c;
+	for (size_t i = 0; i < peers->n; i++)
+		each_stream(peers->v[i].node, mapview_peer_due, n->id);
+	each_stream(n, mark_self, 0);
+}
+
+void core_affected(struct control *c, struct access_ids *ids)
+{
+	list_each (it, &c->model.tailnets) {
+		struct tailnet *t = list_entry(it, struct tailnet, link);
+
+		for (size_t i = 0; i < ids->n; i++) {
+			struct tn_node *n = model_node_by_id(t, ids->v[i]);
+
+			if (!n)
+				continue;
+			model_forget_peers(n);
+			each_stream(n, mark_access, 0);
+		}
+	}
+	access_ids_fini(ids);
+}
+
+bool core_auto_approve(struct control *c, struct tn_node *n)
+{
+	struct prefix_set next = { 0 };
+	struct prefix *all = mem_alloc((n->approved.n + n->advertised.n + 1) * sizeof(*all));
+	size_t count = n->approved.n;
+	bool changed;
+
+	(void)c;
+	memcpy(all, n->approved.v, count * sizeof(*all));
+	for (size_t i = 0; i < n->advertised.n; i++)
+		if (!prefix_set_has(&n->approved, n->advertised.v[i]) &&
+		    access_approves_route(n, n->advertised.v[i]))
+			all[count++] = n->advertised.v[i];
+	changed = prefix_set_assign(&n->approved, all, count);
+	prefix_set_fini(&next);
+	mem_free(all);
+	return changed;
+}
+
+void core_node_changed(struct control *c, struct tn_node *n)
+{
+	struct access_ids ids = { 0 };
+
+	model_touch(&c->model, n, PART_WHOLE);
+	access_node_changed(n, &ids);
+	access_ids_add(&ids, n->id);
+	core_affected(c, &ids);
+	core_node_touched(c, n);
+}
+
+int core_delete_node(struct control *c, struct tn_node *n, struct err *err)
+{
+	struct access_ids ids = { 0 };
+
+	if (store_delete_node(c->store, n, err) < 0)
+		return -1;
+	core_commit_soon(c);
+	model_remove_node(&c->model, n);
+	access_node_gone(n, &ids);
+	core_affected(c, &ids);
+	list_each_safe (it, &n->streams)
+		mapstream_goodbye(mapstream_of(it));
+	list_append(&c->graveyard, &n->link);
+	core_flush_soon(c);
+	return 0;
+}
+
+void core_users_changed(struct control *c, struct tailnet *t)
+{
+	struct access_ids ids = { 0 };
+
+	access_users_changed(t, &ids);
+	core_affected(c, &ids);
+	list_each (it, &t->nodes)
+		each_stream(list_entry(it, struct tn_node, link), mark_profiles, 0);
+}
+
+void core_dns_changed(struct control *c, struct tailnet *t)
+{
+	(void)c;
+	list_each (it, &t->nodes)
+		each_stream(list_entry(it, struct tn_node, link), mark_dns, 0);
+}
+
+int core_set_policy(struct control *c, struct tailnet *t, struct bytes text, const char *actor,
+		    struct err *err)
+{
+	struct access_ids ids = { 0 };
+
+	if (access_check(t, text, err) < 0)
+		return -1;
+	if (store_put_policy(c->store, t, text, actor, err) < 0 || core_commit_now(c, err) < 0)
+		return -1;
+	if (access_load(t, text, &ids, err) < 0)
+		return -1;
+	mem_free(t->policy);
+	t->policy = bytes_strdup(text);
+	list_each (it, &t->nodes) {
+		struct tn_node *n = list_entry(it, struct tn_node, link);
+
+		if (core_auto_approve(c, n)) {
+			(void)store_put_node(c->store, n, err);
+			core_commit_soon(c);
+			access_node_changed(n, &ids);
+		}
+	}
+	core_affected(c, &ids);
+	return 0;
+}
+
+/* ---- presence ---- */
+
+static void set_online(struct control *c, struct tn_node *n, bool online)
+{
+	struct access_ids ids = { 0 };
+
+	if (n->online == online)
+		return;
+	n->online = online;
+	n->last_seen = wall_now();
+	model_touch(&c->model, n, PART_ONLINE);
+	access_node_online(n, &ids);
+	core_affected(c, &ids);
+	core_node_touched(c, n);
+}
+
+void core_stream_opened(struct control *c, struct tn_node *n)
+{
+	n->streams_open++;
+	n->polled = true;
+	n->offline_since = (struct mono){ 0 };
+	set_online(c, n, true);
+}
+
+void core_stream_closed(struct control *c, struct tn_node *n)
+{
+	if (--n->streams_open == 0)
+		n->offline_since = loop_now(c->loop);
+}

@@ -1,0 +1,138 @@
+#include "app/control/main.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/control/cli.h"
+#include "app/control/config.h"
+#include "app/control/control.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "crypto/secret.h"
+#include "io/file.h"
+#include "io/loop.h"
+
+static const char default_config[] = "/etc/weft/control.yaml";
+
+static int complain(const struct err *err)
+{
+	(void)fprintf(stderr, "weft-control: %s\n", err->text);
+	return 1;
+}
+
+static int read_config(struct config *conf, const char *path, char *const *environment,
+		       struct err *err)
+{
+	config_defaults(conf);
+	if (!path && file_exists(default_config))
+		path = default_config;
+	if (path && config_read(conf, path, err) < 0)
+		return -1;
+	if (config_environment(conf, environment, err) < 0)
+		return -1;
+	return config_finish(conf, err);
+}
+
+struct serving {
+	struct loop *loop;
+	struct control *control;
+};
+
+static void on_stop(void *arg, int signo)
+{
+	struct serving *s = arg;
+
+	(void)signo;
+	loop_stop(s->loop);
+}
+
+static void on_hup(void *arg, int signo)
+{
+	(void)signo;
+	control_reload(((struct serving *)arg)->control);
+}
+
+static enum log_level level_of(const char *name)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+
+	for (int i = 0; i < 4; i++)
+		if (strcmp(name, names[i]) == 0)
+			return (enum log_level)i;
+	return LOG_INFO;
+}
+
+static int serve(struct loop *loop, const struct config *conf)
+{
+	struct serving s = { .loop = loop };
+	struct log_sink sink;
+	struct err err;
+	int ret = 1;
+
+	(void)secret_harden_process();
+	log_sink_init(&sink, STDERR_FILENO);
+	sink.level = level_of(conf->log_level);
+	s.control = control_create(loop, conf, &sink, &err);
+	if (!s.control)
+		return complain(&err);
+	if (loop_on_signal(loop, SIGTERM, on_stop, &s, &err) < 0 ||
+	    loop_on_signal(loop, SIGINT, on_stop, &s, &err) < 0 ||
+	    loop_on_signal(loop, SIGHUP, on_hup, &s, &err) < 0 ||
+	    control_start(s.control, &err) < 0) {
+		(void)complain(&err);
+	} else {
+		loop_run(loop);
+		ret = 0;
+	}
+	control_destroy(s.control);
+	return ret;
+}
+
+static int config_command(const struct config *conf, int argc, char **argv)
+{
+	struct buf text;
+
+	if (argc > 1 && strcmp(argv[1], "check") == 0) {
+		printf("the configuration is valid\n");
+		return 0;
+	}
+	buf_init(&text, 1 << 16);
+	config_print(conf, &text);
+	printf("%s", buf_cstr(&text));
+	buf_fini(&text);
+	return 0;
+}
+
+int control_main(int argc, char **argv, char *const *environment)
+{
+	const char *path = NULL;
+	struct config conf;
+	struct loop *loop;
+	struct err err;
+	int ret;
+
+	argc--;
+	argv++;
+	if (argc >= 2 && strcmp(argv[0], "--config") == 0) {
+		path = argv[1];
+		argc -= 2;
+		argv += 2;
+	}
+	if (!argc || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
+		cli_usage();
+		return argc ? 0 : 2;
+	}
+	if (read_config(&conf, path, environment, &err) < 0)
+		return complain(&err);
+	if (strcmp(argv[0], "config") == 0)
+		return config_command(&conf, argc, argv);
+	(void)signal(SIGPIPE, SIG_IGN);
+	loop = loop_create(&err);
+	if (!loop)
+		return complain(&err);
+	ret = strcmp(argv[0], "serve") == 0 ? serve(loop, &conf) : cli_run(loop, &conf, argc, argv);
+	loop_destroy(loop);
+	return ret;
+}

@@ -1,0 +1,32 @@
+/*
+ * app/control/mapstream.h - one open map poll: frames, compression, keep-alives, back-pressure
+ * around a mapview.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/bytes.h"
+#include "base/list.h"
+
+struct control;
+struct http_exchange;
+struct mapstream;
+struct tailcfg_map_request;
+struct tn_node;
+
+/* Takes x: the first frame leaves now. Older streams of the node end after it. */
+void mapstream_open(struct control *c, struct tn_node *n, struct http_exchange *x,
+		    const struct tailcfg_map_request *r);
+/* One whole frame and the end. */
+void mapstream_once(struct control *c, struct tn_node *n, struct http_exchange *x,
+		    const struct tailcfg_map_request *r);
+/* For the owner of the node's list of streams. */
+struct mapstream *mapstream_of(struct list *node_link);
+struct mapview *mapstream_view(struct mapstream *s);
+void mapstream_due(struct mapstream *s);   /* the view has something to say, soon */
+void mapstream_flush(struct mapstream *s); /* says it */
+struct mapstream *mapstream_of_due(struct list *due_link);
+void mapstream_goodbye(struct mapstream *s); /* last frame, end; s is gone */
+void mapstream_end(struct mapstream *s);     /* s is gone */
