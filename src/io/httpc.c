@@ -243,6 +243,15 @@ struct http_call *httpc_call(struct httpc *c, const struct http_call_conf *conf)
 	return call;
 }
 
+void http_call_pause(struct http_call *call, bool paused)
+{
+	if (call->done || call->paused == paused)
+		return;
+	call->paused = paused;
+	if (!call->c->dead && call->c->stream)
+		call->c->ops->pause(call);
+}
+
 void http_call_cancel(struct http_call *call)
 {
 	struct httpc *c;

@@ -26,7 +26,7 @@ struct http_call_conf {
 	const char *method, *path; /* path with query */
 	const char *scheme;        /* HTTP/2; NULL: https */
 	const char *authority;
-	const struct http_header *headers;
+	const struct http_header *headers; /* names in lower case; host and framing are ours */
 	size_t header_count;
 	struct bytes body;   /* copied; sent with GET too when not empty */
 	size_t body_max;     /* whole response body; 0: no limit (streams) */
@@ -41,6 +41,8 @@ struct http_call_conf {
 
 struct http_call *httpc_call(struct httpc *c, const struct http_call_conf *conf);
 void http_call_cancel(struct http_call *call); /* no on_done */
+/* Back-pressure: soon no more on_body (over HTTP/2 after at most 1 MiB), until it is undone. */
+void http_call_pause(struct http_call *call, bool paused);
 
 /*
  * HTTP/1.1 upgrade on a fresh stream. Takes s. On 101 with that protocol on_stream gets the stream,

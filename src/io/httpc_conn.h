@@ -21,7 +21,7 @@ struct http_call {
 	struct arena answer;        /* the head of the answer */
 	struct io_timer timer;
 	uint64_t received;
-	bool done, sent;
+	bool done, sent, paused;
 
 	/* HTTP/2 */
 	int32_t stream_id;
@@ -30,6 +30,7 @@ struct http_call {
 	struct http_header *headers;
 	size_t header_count;
 	bool head_told;
+	size_t held; /* received while paused: the window stays this much smaller */
 };
 
 struct httpc_ops {
@@ -38,6 +39,7 @@ struct httpc_ops {
 	void (*on_end)(struct httpc *c); /* the peer closed in order; before the calls are failed */
 	void (*call)(struct http_call *call);
 	void (*cancel)(struct http_call *call); /* it is off the list already */
+	void (*pause)(struct http_call *call);  /* as call->paused says */
 	void (*fini)(struct httpc *c);          /* called when nothing of c is on the stack */
 };
 

@@ -68,6 +68,7 @@ static void finish_call(struct httpc *c)
 	struct httpc_h1 *h1 = c->h1;
 	struct http_call *call = h1->call;
 
+	stream_pause(c->stream, false);
 	h1->call = NULL;
 	h1->in_body = false;
 	h1->closing = !h1->head.keep_alive;
@@ -208,6 +209,7 @@ static void next_call(struct httpc *c)
 	if (!node || h1->call || h1->closing)
 		return;
 	h1->call = list_entry(node, struct http_call, node);
+	stream_pause(c->stream, h1->call->paused);
 	h1->call->sent = true;
 	buf_init(&out, SIZE_MAX / 4);
 	httpc_head_encode(&out, &h1->call->conf);
@@ -231,6 +233,12 @@ static void h1_cancel(struct http_call *call)
 	httpc_close(c, NULL);
 }
 
+static void h1_pause(struct http_call *call)
+{
+	if (call->c->h1->call == call)
+		stream_pause(call->c->stream, call->paused);
+}
+
 static void h1_fini(struct httpc *c)
 {
 	buf_fini(&c->h1->in);
@@ -242,6 +250,7 @@ const struct httpc_ops httpc_h1_ops = {
 	.on_end = h1_on_end,
 	.call = h1_call,
 	.cancel = h1_cancel,
+	.pause = h1_pause,
 	.fini = h1_fini,
 };
 

@@ -191,6 +191,15 @@ static void h2_cancel(struct http_call *call)
 	flush(call->c);
 }
 
+static void h2_pause(struct http_call *call)
+{
+	if (call->paused || !call->held)
+		return;
+	nghttp2_session_consume_stream(call->c->h2->session, call->stream_id, call->held);
+	call->held = 0;
+	flush(call->c);
+}
+
 /* ---- answers ---- */
 
 static struct http_call *call_of(nghttp2_session *session, int32_t stream_id)
@@ -285,6 +294,11 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream
 	struct http_call *call = call_of(session, stream_id);
 
 	(void)flags;
+	nghttp2_session_consume_connection(session, n);
+	if (call && call->paused)
+		call->held += n;
+	else
+		nghttp2_session_consume_stream(session, stream_id, n);
 	if (call)
 		httpc_call_body(call, bytes_of(data, n));
 	return is_over(arg) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
@@ -331,13 +345,17 @@ const struct httpc_ops httpc_h2_ops = {
 	.on_drain = flush,
 	.call = h2_call,
 	.cancel = h2_cancel,
+	.pause = h2_pause,
 	.fini = h2_fini,
 };
 
 static void create_session(struct httpc *c)
 {
 	nghttp2_session_callbacks *calls;
+	nghttp2_option *option;
 
+	nghttp2_option_new(&option);
+	nghttp2_option_set_no_auto_window_update(option, 1); /* windows open as calls consume */
 	nghttp2_session_callbacks_new(&calls);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(calls, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(calls, on_header);
@@ -345,7 +363,8 @@ static void create_session(struct httpc *c)
 	nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame);
 	nghttp2_session_callbacks_set_on_frame_not_send_callback(calls, on_not_sent);
 	nghttp2_session_callbacks_set_on_stream_close_callback(calls, on_stream_close);
-	nghttp2_session_client_new(&c->h2->session, calls, c);
+	nghttp2_session_client_new2(&c->h2->session, calls, c, option);
+	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(calls);
 }
 

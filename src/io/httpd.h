@@ -102,7 +102,8 @@ void http_on_drain(struct http_exchange *x, void (*fn)(void *arg), void *arg);
 void http_reply_end(struct http_exchange *x);
 void http_reply_abort(
     struct http_exchange *x); /* RST_STREAM, or closes the connection; no on_gone */
-/* The client went away before the end: called once, the exchange dies after it. */
+/* The client went away before the end: called once, the exchange dies after it. A handler that
+ * answers later must listen. */
 void http_on_gone(struct http_exchange *x, void (*fn)(void *arg), void *arg);
 struct loop *http_loop(struct http_exchange *x);
 

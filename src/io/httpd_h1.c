@@ -12,7 +12,10 @@
 #include "base/mem.h"
 #include "io/httpd_conn.h"
 
-enum { OUT_COPY_MAX = 16 << 10 }; /* larger pieces go to the stream without a copy in between */
+enum {
+	OUT_COPY_MAX = 16 << 10, /* larger pieces go to the stream without a copy in between */
+	IDLE_KEEP_MAX = 4 << 10, /* of each buffer of an idle connection */
+};
 
 static void process(struct httpd_conn *c);
 
@@ -47,6 +50,17 @@ static void flush_out(struct httpd_conn *c)
 	if (c->out.n)
 		stream_send(c->stream, buf_bytes(&c->out));
 	buf_clear(&c->out);
+}
+
+/* Twenty thousand idle connections must not keep what their last request needed. */
+static void forget_memory(struct buf *b)
+{
+	size_t max = b->max;
+
+	if (b->n || b->cap <= IDLE_KEEP_MAX)
+		return;
+	buf_fini(b);
+	buf_init(b, max);
 }
 
 /* ---- answers ---- */
@@ -105,14 +119,21 @@ static void h1_data(struct http_exchange *x, struct bytes data)
 {
 	struct httpd_conn *c = x->conn;
 
-	if (x->chunked) {
-		http1_chunk_encode(&c->out, data);
-	} else if (data.n <= OUT_COPY_MAX) {
-		buf_append(&c->out, data);
-	} else {
-		flush_out(c);
-		stream_send(c->stream, data);
+	if (!data.n)
+		return;
+	if (data.n <= OUT_COPY_MAX) {
+		if (x->chunked)
+			http1_chunk_encode(&c->out, data);
+		else
+			buf_append(&c->out, data);
+		return;
 	}
+	if (x->chunked)
+		http1_chunk_begin(&c->out, data.n);
+	flush_out(c);
+	stream_send(c->stream, data);
+	if (x->chunked)
+		http1_chunk_finish(&c->out);
 }
 
 static void h1_flush(struct http_exchange *x)
@@ -136,6 +157,7 @@ static void next_request(struct httpd_conn *c)
 	c->head_timed = false;
 	c->stalled_at = stream_queued(c->stream);
 	arm(c, (int64_t)c->httpd->conf.idle_timeout_s * 1000);
+	forget_memory(&c->out);
 	if (c->processing || c->process_due)
 		return;
 	if (!c->in.n) {
@@ -347,6 +369,7 @@ static void process(struct httpd_conn *c)
 		}
 	}
 	c->processing = false;
+	forget_memory(&c->in);
 	if (!c->dead && c->stream)
 		stream_pause(c->stream, c->in.n > HTTPD_INPUT_HIGH);
 }

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "io/httpd_conn.h"
+#include "wire/url.h"
 
 enum h2_limits {
 	H2_HEADER_LIST_MAX = HTTP1_HEAD_MAX, /* as HTTP/2 counts: 32 more for each */
@@ -26,6 +27,8 @@ enum h2_limits {
 	H2_IDLE_FRAMES_MAX = 2000, /* per second: PING, SETTINGS, PRIORITY, empty DATA */
 	H2_PING_MS = 25000,
 	H2_SEND_BATCH = 16 << 10,
+	H2_KEEP_MAX = 64 << 10, /* memory of an exchange with nothing to send */
+	H2_SILENT_PINGS_MAX = 3,
 };
 
 struct httpd_h2 {
@@ -37,7 +40,8 @@ struct httpd_h2 {
 	unsigned resets, idle_frames;
 	bool busy;       /* somebody is inside the session */
 	bool greeted;    /* the client's SETTINGS came */
-	bool ping_sent;  /* and not answered */
+	bool heard;      /* anything, since the last ping */
+	unsigned silent; /* pings in a row without hearing anything */
 	bool going_away; /* no new streams */
 	bool closing;
 	bool drained; /* some exchange's queue became short */
@@ -105,9 +109,14 @@ static nghttp2_nv nv_of(struct bytes name, struct bytes value)
 static void take_out(struct http_exchange *x, size_t n)
 {
 	x->out_at += n;
-	if (x->out_at * 2 < x->out.n)
+	if (x->out_at == x->out.n && x->out.cap > H2_KEEP_MAX) {
+		buf_fini(&x->out); /* a map stream lives for days after its one large answer */
+		buf_init(&x->out, SIZE_MAX / 4);
+	} else if (x->out_at * 2 >= x->out.n) {
+		buf_consume(&x->out, x->out_at);
+	} else {
 		return;
-	buf_consume(&x->out, x->out_at);
+	}
 	x->out_at = 0;
 }
 
@@ -238,11 +247,14 @@ static void on_exchange_timer(struct io_timer *t)
 			io_timer_in_ms(c->httpd->loop, t, left);
 		else
 			refuse(x, 408, "the request took too long");
-	} else if (x->state == EXCHANGE_ENDED && queued(x) < x->stalled_at) {
+	} else if (x->state == EXCHANGE_ENDED && queued(x) && queued(x) < x->stalled_at) {
 		x->stalled_at = queued(x);
 		io_timer_in_ms(c->httpd->loop, t, (int64_t)conf->idle_timeout_s * 1000);
 	} else if (x->state == EXCHANGE_ENDED) {
-		h2_abort(x); /* answered, and the client takes nothing of it */
+		/* Answered: the client takes nothing of it, or goes on sending. */
+		reset(x, queued(x) ? NGHTTP2_CANCEL : NGHTTP2_NO_ERROR);
+		if (!is_over(c))
+			flush(c);
 	}
 }
 
@@ -309,13 +321,28 @@ static void begin_body(struct http_exchange *x)
 		buf_init(&x->body, x->route->body_max);
 }
 
+/* What nghttp2 leaves to us: HTTP/1.1 is as strict. */
+static bool is_plain(const struct http_exchange *x)
+{
+	struct bytes target = x->target;
+
+	if (!http1_is_token(x->req.method) || !target.n || (target.p[0] != '/' && target.n > 1))
+		return false;
+	return !x->req.authority.n || url_authority_is_valid(x->req.authority);
+}
+
 static void begin_request(struct http_exchange *x, bool ended)
 {
 	unsigned status;
 
 	if (!x->req.authority.n)
 		x->req.authority = http_header_get(&x->req, "host");
-	status = x->rejected ? 431 : exchange_route(x, x->target);
+	if (x->rejected)
+		status = 431;
+	else if (!is_plain(x))
+		status = 400;
+	else
+		status = exchange_route(x, x->target);
 	if (status)
 		refuse(x, status, http1_reason(status));
 	else if (ended)
@@ -348,8 +375,6 @@ static void on_idle_frame(struct httpd_conn *c, const nghttp2_frame *frame)
 {
 	struct httpd_h2 *h2 = c->h2;
 
-	if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK))
-		h2->ping_sent = false;
 	if (frame->hd.type == NGHTTP2_SETTINGS && !h2->greeted) {
 		h2->greeted = true;
 		io_timer_in_ms(c->httpd->loop, &c->timer,
@@ -406,18 +431,29 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
 	return is_over(c) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
-/* A client that still sends a body whose answer is complete is asked to stop (RFC 9113 8.1). */
+/*
+ * A client that still sends a body whose answer is complete is asked to stop (RFC 9113
+ * section 8.1), but not at once: some take the reset for a failure and throw the answer away
+ * (curl 7.88).
+ */
+static void linger(struct httpd_conn *c, int32_t stream_id)
+{
+	struct http_exchange *x = exchange_of(c, stream_id);
+
+	if (x && nghttp2_session_get_stream_remote_close(c->h2->session, stream_id) == 0)
+		io_timer_in_ms(c->httpd->loop, &x->timer, HTTPD_LINGER_MS);
+}
+
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
-	int32_t id = frame->hd.stream_id;
+	bool is_part = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
 
+	(void)session;
 	if (frame->hd.type == NGHTTP2_RST_STREAM &&
 	    frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
 		count_reset(arg); /* also those that its own broken frames forced out of us */
-	if ((frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
-	    (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
-	    nghttp2_session_get_stream_remote_close(session, id) == 0)
-		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+	if (is_part && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+		linger(arg, frame->hd.stream_id);
 	return 0;
 }
 
@@ -520,6 +556,7 @@ static void h2_on_data(struct httpd_conn *c, struct bytes data)
 {
 	ssize_t n;
 
+	c->h2->heard = true;
 	c->h2->busy = true;
 	n = nghttp2_session_mem_recv(c->h2->session, data.p, data.n);
 	c->h2->busy = false;
@@ -537,12 +574,14 @@ static void on_ping_due(struct io_timer *t)
 {
 	struct httpd_h2 *h2 = container_of(t, struct httpd_h2, ping);
 
-	if (h2->ping_sent) {
-		log_debug(h2->conn->httpd->conf.log, "connection ended, a ping was not answered");
+	/* A ping may stand behind megabytes on a slow line: any sign of life will do. */
+	h2->silent = h2->heard ? 0 : h2->silent + 1;
+	h2->heard = false;
+	if (h2->silent > H2_SILENT_PINGS_MAX) {
+		log_debug(h2->conn->httpd->conf.log, "connection ended, pings were not answered");
 		httpd_conn_close(h2->conn);
 		return;
 	}
-	h2->ping_sent = true;
 	nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, NULL);
 	flush(h2->conn);
 }

@@ -8,7 +8,7 @@
 
 struct err;
 struct stream;
-struct tls_ctx; /* reference counted; shared by many streams */
+struct tls_ctx; /* reference counted; shared by many streams of one thread */
 
 struct tls_client_conf {
 	const char *ca_file;    /* NULL: the system's */

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "io/sockaddr.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -17,24 +18,6 @@
 #endif
 
 enum { SEND_WAIT_MS = 1 }; /* for a full queue; TCP inside adapts better than we could */
-
-union address {
-	struct sockaddr sa;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-};
-
-static socklen_t to_sockaddr(union address *out, const struct addrport *a)
-{
-	if (a->ip.family == 4) {
-		out->in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(a->port) };
-		memcpy(&out->in.sin_addr, a->ip.b, 4);
-		return sizeof(out->in);
-	}
-	out->in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(a->port) };
-	memcpy(&out->in6.sin6_addr, a->ip.b, 16);
-	return sizeof(out->in6);
-}
 
 static int get_int(int fd, int level, int name, int fallback)
 {
@@ -74,13 +57,13 @@ static void fragmenting(int fd, uint8_t family, bool never)
 static int bind_to(int fd, const struct udp_conf *conf, struct err *err)
 {
 	struct addrport want = { conf->bind, conf->port };
-	union address addr;
+	struct sockaddr_storage addr;
 	socklen_t n;
 
 	if (!ip_is_valid(want.ip))
 		want.ip.family = conf->family;
-	n = to_sockaddr(&addr, &want);
-	if (bind(fd, &addr.sa, n) < 0)
+	n = sockaddr_of(want, &addr);
+	if (bind(fd, (struct sockaddr *)&addr, n) < 0)
 		return err_sys(err, "bind UDP port %u (IPv%u)", conf->port, conf->family);
 	return 0;
 }
@@ -101,16 +84,16 @@ static int prepare(int fd, const struct udp_conf *conf, struct err *err)
 
 int udp_adopt(struct udp *u, int fd, struct err *err)
 {
-	union address addr;
+	struct sockaddr_storage addr;
 	socklen_t n = sizeof(addr);
 
-	if (getsockname(fd, &addr.sa, &n) < 0)
+	if (getsockname(fd, (struct sockaddr *)&addr, &n) < 0)
 		return err_sys(err, "adopt UDP socket");
-	if (addr.sa.sa_family != AF_INET && addr.sa.sa_family != AF_INET6)
+	if (addr.ss_family != AF_INET && addr.ss_family != AF_INET6)
 		return err_set(err, ERR_USAGE, "adopt UDP socket: it is no IP socket");
 	u->fd = fd;
-	u->family = addr.sa.sa_family == AF_INET ? 4 : 6;
-	u->port = ntohs(u->family == 4 ? addr.in.sin_port : addr.in6.sin6_port);
+	u->family = addr.ss_family == AF_INET ? 4 : 6;
+	u->port = sockaddr_addrport(&addr).port;
 	u->gro = get_int(fd, SOL_UDP, UDP_GRO, 0) == 1;
 	u->rcvbuf = (size_t)get_int(fd, SOL_SOCKET, SO_RCVBUF, 0) / 2;
 	/* A kernel that knows the option answers; what devices can do shows when sending. */
@@ -206,15 +189,15 @@ static int send_message(int fd, const struct msghdr *msg)
 enum udp_sent udp_send(struct udp *u, const struct addrport *to, const void *p, size_t n)
 {
 	struct iovec iov = { (void *)p, n };
-	union address addr;
+	struct sockaddr_storage addr;
 	struct msghdr msg = { .msg_name = &addr, .msg_iov = &iov, .msg_iovlen = 1 };
 
-	msg.msg_namelen = to_sockaddr(&addr, to);
+	msg.msg_namelen = sockaddr_of(*to, &addr);
 	return sent_of(send_message(u->fd, &msg));
 }
 
-static int send_segmented(int fd, union address *to, socklen_t to_len, const uint8_t *p, size_t n,
-			  uint16_t segment)
+static int send_segmented(int fd, struct sockaddr_storage *to, socklen_t to_len, const uint8_t *p,
+			  size_t n, uint16_t segment)
 {
 	struct iovec iov = { (void *)p, n };
 	union {
@@ -237,7 +220,7 @@ static int send_segmented(int fd, union address *to, socklen_t to_len, const uin
 }
 
 /* One datagram after the other, as many as possible in each call. */
-static void send_singles(struct udp *u, union address *to, socklen_t to_len,
+static void send_singles(struct udp *u, struct sockaddr_storage *to, socklen_t to_len,
 			 const struct udp_run *run, size_t at, struct udp_run_result *r)
 {
 	struct mmsghdr msgs[UDP_GSO_SEGMENTS];
@@ -291,8 +274,8 @@ static size_t super_bytes(const struct udp_run *run, size_t left)
 struct udp_run_result udp_send_run(struct udp *u, const struct udp_run *run)
 {
 	struct udp_run_result r = { .sent = UDP_SENT };
-	union address to;
-	socklen_t to_len = to_sockaddr(&to, run->to);
+	struct sockaddr_storage to;
+	socklen_t to_len = sockaddr_of(*run->to, &to);
 	size_t at = 0;
 
 	while (at < run->n && !run->no_gso && atomic_load_explicit(&u->gso, memory_order_relaxed)) {

@@ -20,7 +20,7 @@ static bool is_token_char(uint8_t c)
 {
 	if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))
 		return true;
-	return c > ' ' && c < 0x7f && memchr("!#$%&'*+-.^_`|~", c, 15) != NULL;
+	return c && strchr("!#$%&'*+-.^_`|~", c) != NULL;
 }
 
 bool http1_is_token(struct bytes name)

@@ -95,4 +95,7 @@ enum http1_verdict http1_chunked_decode(struct http1_chunked *c, struct bytes *i
 					struct bytes *data);
 /* One chunk; an empty one would end the body and writes nothing. */
 bool http1_chunk_encode(struct buf *out, struct bytes data);
+/* Around n > 0 bytes that take another way. */
+bool http1_chunk_begin(struct buf *out, size_t n);
+bool http1_chunk_finish(struct buf *out);
 #define HTTP1_LAST_CHUNK "0\r\n\r\n"

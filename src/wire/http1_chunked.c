@@ -120,11 +120,21 @@ enum http1_verdict http1_chunked_decode(struct http1_chunked *c, struct bytes *i
 	return c->state == DONE ? HTTP1_FRAME : HTTP1_MORE;
 }
 
+bool http1_chunk_begin(struct buf *out, size_t n)
+{
+	return buf_printf(out, "%zx\r\n", n);
+}
+
+bool http1_chunk_finish(struct buf *out)
+{
+	return buf_append(out, bytes_of("\r\n", 2));
+}
+
 bool http1_chunk_encode(struct buf *out, struct bytes data)
 {
 	if (!data.n)
 		return true;
-	buf_printf(out, "%zx\r\n", data.n);
+	http1_chunk_begin(out, data.n);
 	buf_append(out, data);
-	return buf_append(out, bytes_of("\r\n", 2));
+	return http1_chunk_finish(out);
 }

@@ -7,6 +7,23 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "engine/policy/policy.h"
+#include "wire/filterrule.h"
+#include "wire/sshrule.h"
+#include "wire/tailcfg_hostinfo.h"
+
+enum { USERS_STEP = 64, ATTRS_MAX = 4, HOST_ARENA = 1 << 20 };
+
+/* No policy: a user's own nodes reach each other, nobody else reaches anything. */
+static const char default_policy[] =
+    "{\"grants\":[{\"src\":[\"autogroup:member\"],\"dst\":[\"autogroup:self\"],\"ip\":[\"*\"]}]}";
+
+struct access {
+	struct policy_state *state;
+	struct policy *policy;
+};
+
+/* ---- small things ---- */
 
 void access_ids_add(struct access_ids *ids, int64_t id)
 {
@@ -20,6 +37,13 @@ void access_ids_fini(struct access_ids *ids)
 {
 	mem_free(ids->v);
 	*ids = (struct access_ids){ 0 };
+}
+
+static void take_ids(struct policy_ids *from, struct access_ids *to)
+{
+	for (size_t i = 0; i < from->n; i++)
+		access_ids_add(to, (int64_t)from->v[i]);
+	policy_ids_fini(from);
 }
 
 struct access_routes *access_routes_ref(struct access_routes *r)
@@ -44,99 +68,270 @@ void access_peers_fini(struct access_peers *p)
 	*p = (struct access_peers){ 0 };
 }
 
-/* ---- the default: a user's own nodes ---- */
+/* ---- compiling ---- */
 
-static bool is_reachable(const struct tn_node *n)
+static enum policy_role role_of(enum tn_role role)
 {
-	return n->user && !model_node_is_tagged(n) && n->authorized;
+	static const enum policy_role roles[ROLES] = {
+		[ROLE_MEMBER] = POLICY_MEMBER,     [ROLE_OWNER] = POLICY_OWNER,
+		[ROLE_ADMIN] = POLICY_ADMIN,       [ROLE_NETWORK_ADMIN] = POLICY_NETWORK_ADMIN,
+		[ROLE_IT_ADMIN] = POLICY_IT_ADMIN, [ROLE_AUDITOR] = POLICY_AUDITOR,
+	};
+
+	return roles[role];
 }
 
-static void affect_user(const struct tn_user *u, struct access_ids *affected)
+static struct bytes short_name(const char *login)
 {
-	list_each (it, (struct list *)&u->nodes)
-		access_ids_add(affected, list_entry(it, struct tn_node, user_link)->id);
+	const char *at = strchr(login, '@');
+
+	return bytes_of(login, at ? (size_t)(at - login) : strlen(login));
+}
+
+static void say_why(const struct policy_report *report, struct err *err)
+{
+	for (size_t i = 0; i < report->n; i++) {
+		const struct policy_issue *is = &report->issues[i];
+
+		if (is->severity != POLICY_ERROR)
+			continue;
+		(void)err_set(err, ERR_USAGE, "line %u, column %u: %s%s%s", is->line, is->column,
+			      is->message, is->suggestion[0] ? "; " : "", is->suggestion);
+		return;
+	}
+	(void)err_set(err, ERR_USAGE, "%s", policy_report_message(report));
+}
+
+static struct policy *compile(struct tailnet *t, struct bytes text, struct err *err)
+{
+	struct policy_directory dir = { .display_name = bytes_str(t->name) };
+	struct policy_report report;
+	struct policy_user *users = NULL;
+	struct policy *p;
+	size_t cap = 0;
+
+	list_each (it, &t->users) {
+		const struct tn_user *u = list_entry(it, struct tn_user, link);
+
+		mem_reserve(users, dir.n_users, cap);
+		users[dir.n_users++] = (struct policy_user){ .id = (uint64_t)u->id,
+							     .login = bytes_str(u->login),
+							     .name = short_name(u->login),
+							     .role = role_of(u->role) };
+	}
+	dir.users = users;
+	policy_report_init(&report);
+	p = policy_compile(text.n ? text : bytes_str(default_policy), &dir, &report);
+	if (!p)
+		say_why(&report, err);
+	policy_report_fini(&report);
+	mem_free(users);
+	return p;
+}
+
+/* The next state with the same nodes; NULL when the policy's own tests fail. */
+static struct policy_state *next_state(struct tailnet *t, struct policy *p, struct err *err)
+{
+	struct policy_state *next =
+	    t->access ? policy_state_with(t->access->state, p) : policy_state_create(p);
+	struct policy_report report;
+
+	policy_report_init(&report);
+	if (!policy_run_tests(next, &report)) {
+		say_why(&report, err);
+		policy_state_destroy(next);
+		next = NULL;
+	}
+	policy_report_fini(&report);
+	return next;
 }
 
 int access_check(struct tailnet *t, struct bytes policy, struct err *err)
 {
-	(void)t;
-	(void)policy;
-	return err_set(err, ERR_USAGE, "this build has no policy engine");
+	struct policy *p = compile(t, policy, err);
+	struct policy_state *next = p ? next_state(t, p, err) : NULL;
+	int ret = next ? 0 : -1;
+
+	policy_state_destroy(next);
+	policy_unref(p);
+	return ret;
+}
+
+static void swap(struct tailnet *t, struct policy *p, struct policy_state *next,
+		 struct access_ids *affected)
+{
+	struct policy_ids ids;
+
+	if (!t->access) {
+		t->access = mem_alloc(sizeof(*t->access));
+	} else {
+		policy_ids_init(&ids);
+		policy_state_diff(t->access->state, next, &ids);
+		take_ids(&ids, affected);
+		policy_state_destroy(t->access->state);
+		policy_unref(t->access->policy);
+	}
+	*t->access = (struct access){ next, p };
 }
 
 int access_load(struct tailnet *t, struct bytes policy, struct access_ids *affected,
 		struct err *err)
 {
-	(void)affected;
-	return policy.n ? access_check(t, policy, err) : 0;
+	struct policy *p = compile(t, policy, err);
+	struct policy_state *next = p ? next_state(t, p, err) : NULL;
+
+	if (!next) {
+		policy_unref(p);
+		return -1;
+	}
+	swap(t, p, next, affected);
+	return 0;
 }
 
 void access_free(struct tailnet *t)
 {
-	(void)t;
-}
-
-void access_node_changed(struct tn_node *n, struct access_ids *affected)
-{
-	access_ids_add(affected, n->id);
-	if (n->user)
-		affect_user(n->user, affected);
-}
-
-void access_node_gone(struct tn_node *n, struct access_ids *affected)
-{
-	if (n->user)
-		affect_user(n->user, affected);
-}
-
-void access_node_online(struct tn_node *n, struct access_ids *affected)
-{
-	if (n->approved.n && n->user)
-		affect_user(n->user, affected);
+	if (!t->access)
+		return;
+	policy_state_destroy(t->access->state);
+	policy_unref(t->access->policy);
+	mem_free(t->access);
+	t->access = NULL;
 }
 
 void access_users_changed(struct tailnet *t, struct access_ids *affected)
 {
-	(void)t;
-	(void)affected;
+	struct policy *p = compile(t, bytes_str(t->policy ? t->policy : ""), NULL);
+
+	/* A policy that names a user who is gone no longer compiles: the old one stays in force. */
+	if (p)
+		swap(t, p, policy_state_with(t->access->state, p), affected);
 }
 
-static bool is_default_route(struct prefix p)
+/* ---- nodes ---- */
+
+struct node_parts { /* memory behind one policy_node */
+	struct arena arena;
+	struct bytes *tags;
+	struct prefix *routes;
+	struct policy_posture_attr attrs[ATTRS_MAX];
+	size_t n_routes, n_attrs;
+};
+
+static void parts_fini(struct node_parts *p)
 {
-	return p.len == 0;
+	arena_fini(&p->arena);
+	mem_free(p->tags);
+	mem_free(p->routes);
 }
 
-/* The online node with the lowest id that has the route approved serves it. */
-static bool serves(const struct tn_node *n, struct prefix route)
+static void add_attr(struct node_parts *p, const char *name, struct bytes text)
 {
-	if (!n->online)
-		return false;
-	list_each (it, &n->user->nodes) {
-		const struct tn_node *other = list_entry(it, struct tn_node, user_link);
+	if (text.n && p->n_attrs < ATTRS_MAX)
+		p->attrs[p->n_attrs++] =
+		    (struct policy_posture_attr){ bytes_str(name), POLICY_ATTR_STRING, text, 0,
+						  false };
+}
 
-		if (other->id < n->id && other->online && prefix_set_has(&other->approved, route))
-			return false;
+static void read_host(const struct tn_node *n, struct node_parts *p)
+{
+	struct tailcfg_hostinfo h;
+
+	if (!n->host_public.n ||
+	    schema_decode(&h, &tailcfg_hostinfo_schema, &p->arena, n->host_public, NULL) < 0)
+		return;
+	add_attr(p, "node:os", h.os);
+	add_attr(p, "node:osVersion", h.os_version);
+	add_attr(p, "node:tsVersion", h.ipn_version);
+}
+
+static struct policy_node describe(const struct tn_node *n, struct node_parts *p)
+{
+	*p = (struct node_parts){ 0 };
+	arena_init(&p->arena, HOST_ARENA);
+	p->tags = mem_alloc((n->tags.n + 1) * sizeof(*p->tags));
+	p->routes = mem_alloc((n->approved.n + 1) * sizeof(*p->routes));
+	for (size_t i = 0; i < n->tags.n; i++)
+		p->tags[i] = bytes_str(n->tags.v[i]);
+	for (size_t i = 0; i < n->approved.n; i++)
+		if (prefix_set_has(&n->advertised, n->approved.v[i]))
+			p->routes[p->n_routes++] = n->approved.v[i];
+	read_host(n, p);
+	return (struct policy_node){
+		.id = (uint64_t)n->id,
+		.user = n->user ? (uint64_t)n->user->id : 0,
+		.tags = p->tags,
+		.n_tags = n->tags.n,
+		.v4 = n->v4,
+		.v6 = n->v6,
+		.routes = p->routes,
+		.n_routes = p->n_routes,
+		.attrs = p->attrs,
+		.n_attrs = p->n_attrs,
+		.created = wall_s(n->created),
+		.offline = !n->online,
+	};
+}
+
+void access_node_changed(struct tn_node *n, struct access_ids *affected)
+{
+	struct policy_ids ids;
+	struct policy_node node;
+	struct node_parts parts;
+
+	policy_ids_init(&ids);
+	if (n->authorized) {
+		node = describe(n, &parts);
+		(void)policy_state_upsert(n->tailnet->access->state, &node, &ids, NULL);
+		parts_fini(&parts);
+	} else {
+		policy_state_remove(n->tailnet->access->state, (uint64_t)n->id, &ids);
 	}
-	return true;
+	take_ids(&ids, affected);
 }
 
-static struct access_routes *routes_of(const struct tn_node *n)
+void access_node_gone(struct tn_node *n, struct access_ids *affected)
+{
+	struct policy_ids ids;
+
+	policy_ids_init(&ids);
+	policy_state_remove(n->tailnet->access->state, (uint64_t)n->id, &ids);
+	take_ids(&ids, affected);
+}
+
+void access_node_online(struct tn_node *n, struct access_ids *affected)
+{
+	struct policy_ids ids;
+
+	policy_ids_init(&ids);
+	policy_state_set_online(n->tailnet->access->state, (uint64_t)n->id, n->online, &ids);
+	take_ids(&ids, affected);
+}
+
+/* ---- answers ---- */
+
+static bool is_among(const struct prefix *v, size_t n, struct prefix p)
+{
+	for (size_t i = 0; i < n; i++)
+		if (prefix_equal(v[i], p))
+			return true;
+	return false;
+}
+
+static struct access_routes *routes_of(const struct policy_peer *p)
 {
 	struct access_routes *r;
 
-	if (!n->approved.n)
+	if (!p->n_routes)
 		return NULL;
-	r = mem_alloc(sizeof(*r) + n->approved.n * sizeof(r->v[0]));
+	r = mem_alloc(sizeof(*r) + p->n_routes * sizeof(r->v[0]));
 	r->refs = 1;
-	r->hash = 1469598103934665603ULL;
-	for (int exits = 0; exits < 2; exits++) {
-		for (size_t i = 0; i < n->approved.n; i++) {
-			struct prefix p = n->approved.v[i];
-
-			if (is_default_route(p) == exits && (exits || serves(n, p)))
-				r->v[r->n++] = p;
-		}
-		if (!exits)
+	r->exit_node = p->exit_node;
+	r->hash = 1469598103934665603ULL ^ p->n_primary;
+	for (int rest = 0; rest < 2; rest++) {
+		for (size_t i = 0; i < p->n_routes; i++)
+			if (is_among(p->primary, p->n_primary, p->routes[i]) != rest)
+				r->v[r->n++] = p->routes[i];
+		if (!rest)
 			r->n_primary = r->n;
 	}
 	for (size_t i = 0; i < r->n * sizeof(r->v[0]); i++)
@@ -144,77 +339,87 @@ static struct access_routes *routes_of(const struct tn_node *n)
 	return r;
 }
 
-static int by_id(const void *a, const void *b)
-{
-	int64_t x = ((const struct access_peer *)a)->node->id,
-		y = ((const struct access_peer *)b)->node->id;
-
-	return x < y ? -1 : x > y;
-}
-
 void access_peers(struct tn_node *n, struct access_peers *out)
 {
-	*out = (struct access_peers){ 0 };
-	if (!is_reachable(n))
-		return;
-	out->self = routes_of(n);
-	list_each (it, &n->user->nodes) {
-		struct tn_node *other = list_entry(it, struct tn_node, user_link);
+	struct policy_peers peers;
 
-		if (other == n || !is_reachable(other))
+	*out = (struct access_peers){ 0 };
+	if (policy_state_peers(n->tailnet->access->state, (uint64_t)n->id, &peers, NULL) < 0)
+		return;
+	out->self = routes_of(&peers.self);
+	for (size_t i = 0; i < peers.n; i++) {
+		struct tn_node *other = model_node_by_id(n->tailnet, (int64_t)peers.v[i].id);
+
+		if (!other)
 			continue;
 		mem_reserve(out->v, out->n, out->cap);
-		out->v[out->n++] = (struct access_peer){ other, routes_of(other) };
+		out->v[out->n++] = (struct access_peer){ other, routes_of(&peers.v[i]) };
 	}
-	if (out->n)
-		qsort(out->v, out->n, sizeof(*out->v), by_id);
+	policy_peers_fini(&peers);
 }
 
-/*
- * Any source: the peers a node gets are its user's other nodes and nobody else has a session with
- * it, so this names the same nodes as a list of all their addresses would.
- */
 void access_filter(struct tn_node *n, struct buf *out)
 {
-	if (is_reachable(n))
-		(void)buf_append_str(out,
-				     "[{\"SrcIPs\":[\"*\"],\"DstPorts\":[{\"IP\":\"*\",\"Ports\":"
-				     "{\"First\":0,\"Last\":65535}}]}]");
-	else
+	struct policy_filter filter;
+	struct json_out o;
+
+	if (policy_state_filter(n->tailnet->access->state, (uint64_t)n->id, &filter, NULL) < 0) {
 		(void)buf_append_str(out, "[]");
+		return;
+	}
+	json_out_init(&o, out);
+	filter_rules_encode(&o, filter.rules, filter.n);
+	policy_filter_fini(&filter);
 }
 
-void access_ssh(struct tn_node *n, struct buf *out)
+void access_ssh(struct tn_node *n, const char *base_url, struct buf *out)
 {
-	(void)n;
-	(void)out;
+	struct policy_ssh ssh;
+	struct json_out o;
+
+	if (policy_state_ssh(n->tailnet->access->state, (uint64_t)n->id, &ssh, NULL) < 0)
+		return;
+	if (ssh.n) {
+		json_out_init(&o, out);
+		json_open_object(&o);
+		json_key(&o, "rules");
+		ssh_rules_encode(&o, ssh.rules, ssh.n, base_url);
+		json_close_object(&o);
+	}
+	policy_ssh_fini(&ssh);
 }
 
 void access_caps(struct tn_node *n, struct buf *out)
 {
-	bool admin = n->user && !model_node_is_tagged(n) &&
-		     (n->user->role == ROLE_OWNER || n->user->role == ROLE_ADMIN);
+	struct policy_caps caps;
+	struct json_out o;
 
-	(void)buf_append_str(out, "{\"https://tailscale.com/cap/file-sharing\":null,"
-				  "\"https://tailscale.com/cap/ssh\":null,"
-				  "\"magicdns-aaaa\":null");
-	if (admin)
-		(void)buf_append_str(out, ",\"https://tailscale.com/cap/is-admin\":null");
-	(void)buf_append_str(out, "}");
+	json_out_init(&o, out);
+	json_open_object(&o);
+	if (policy_state_caps(n->tailnet->access->state, (uint64_t)n->id, &caps, NULL) == 0) {
+		for (size_t i = 0; i < caps.n; i++) {
+			json_key_bytes(&o, caps.v[i].name);
+			json_put_raw(&o, caps.v[i].values.n ? caps.v[i].values : bytes_str("null"));
+		}
+		policy_caps_fini(&caps);
+	}
+	json_close_object(&o);
 }
 
 bool access_approves_route(struct tn_node *n, struct prefix route)
 {
-	(void)n;
-	(void)route;
-	return false;
+	struct policy_node node;
+	struct node_parts parts;
+	bool ok;
+
+	node = describe(n, &parts);
+	ok = policy_approves_route(n->tailnet->access->policy, &node, route);
+	parts_fini(&parts);
+	return ok;
 }
 
 bool access_user_may_tag(struct tailnet *t, int64_t user, const struct bytes *tags, size_t n,
 			 struct bytes *bad)
 {
-	(void)t;
-	(void)user;
-	*bad = n ? tags[0] : (struct bytes){ 0 };
-	return n == 0;
+	return policy_user_may_tag(t->access->policy, (uint64_t)user, tags, n, bad);
 }

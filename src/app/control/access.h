@@ -23,6 +23,7 @@ struct access_routes {
 	unsigned refs;
 	uint64_t hash;
 	size_t n, n_primary;
+	bool exit_node;
 	struct prefix v[]; /* the first n_primary are subnets, exit routes follow */
 };
 struct access_routes *access_routes_ref(struct access_routes *r); /* NULL stays NULL */
@@ -62,7 +63,8 @@ void access_users_changed(struct tailnet *t, struct access_ids *affected);
 void access_peers(struct tn_node *n, struct access_peers *out);
 /* Appends JSON: the list of FilterRule, the SSHPolicy (nothing when there is none), the CapMap. */
 void access_filter(struct tn_node *n, struct buf *out);
-void access_ssh(struct tn_node *n, struct buf *out);
+/* base_url: where nodes ask in check mode. */
+void access_ssh(struct tn_node *n, const char *base_url, struct buf *out);
 void access_caps(struct tn_node *n, struct buf *out);
 bool access_approves_route(struct tn_node *n, struct prefix route);
 /* May this user give these tags to a node of theirs? *bad is the first that is refused. */

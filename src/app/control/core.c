@@ -90,7 +90,9 @@ void core_audit(struct control *c, const struct tailnet *t, const char *actor, c
 
 struct mapview_world core_world(const struct control *c)
 {
-	return (struct mapview_world){ buf_bytes(&c->derp_map), c->derp_hash, wall_now() };
+	/* https always: any other scheme would make nodes leave the Noise channel. */
+	return (struct mapview_world){ buf_bytes(&c->derp_map), c->derp_hash, wall_now(),
+				       "https://unused" };
 }
 
 void core_flush_soon(struct control *c)
@@ -174,19 +176,18 @@ void core_affected(struct control *c, struct access_ids *ids)
 
 bool core_auto_approve(struct control *c, struct tn_node *n)
 {
-	struct prefix_set next = { 0 };
 	struct prefix *all = mem_alloc((n->approved.n + n->advertised.n + 1) * sizeof(*all));
 	size_t count = n->approved.n;
 	bool changed;
 
 	(void)c;
-	memcpy(all, n->approved.v, count * sizeof(*all));
+	for (size_t i = 0; i < count; i++)
+		all[i] = n->approved.v[i];
 	for (size_t i = 0; i < n->advertised.n; i++)
 		if (!prefix_set_has(&n->approved, n->advertised.v[i]) &&
 		    access_approves_route(n, n->advertised.v[i]))
 			all[count++] = n->advertised.v[i];
 	changed = prefix_set_assign(&n->approved, all, count);
-	prefix_set_fini(&next);
 	mem_free(all);
 	return changed;
 }

@@ -1,6 +1,7 @@
 #include "app/control/fragment.h"
 
 #include "app/control/access.h"
+#include "app/control/ipam.h"
 #include "app/control/model.h"
 #include "base/arena.h"
 #include "base/json.h"
@@ -210,7 +211,7 @@ struct node_frag *fragment_peer(struct tn_node *n, const struct access_routes *r
 	node.expired = model_node_is_expired(n, now);
 	if (n->online)
 		node.last_seen = (struct opt_time){ true, { now.ns / 1000000000 * 1000000000 } };
-	if (routes && routes->n > routes->n_primary)
+	if (routes && routes->exit_node)
 		node.cap_map = (struct named_json_list){ caps, 1, true };
 	encode(&node, &text);
 	parts_fini(&parts);
@@ -260,6 +261,19 @@ void fragment_deleted(const struct tn_node *n, struct wall now, struct buf *out)
 	node.key_expiry = (struct wall){ now.ns - 60LL * 1000000000 };
 	encode(&node, out);
 	parts_fini(&parts);
+}
+
+void fragment_unknown(const struct key *key, const char *domain, struct wall now, struct buf *out)
+{
+	struct tn_node n = { .id = MODEL_TAGGED_USER, .stable_id = "deleted", .key = *key };
+	struct tailnet t = { .domain = (char *)domain };
+
+	n.tailnet = &t;
+	n.authorized = true;
+	n.v4 = ip_v4(100, 64, 0, 0); /* never given to a node */
+	n.v6 = ipam_v6_of(n.v4);
+	(void)memcpy(n.name, "deleted", sizeof("deleted"));
+	fragment_deleted(&n, now, out);
 }
 
 bool fragment_patch(const struct tn_node *n, uint64_t rev, struct wall now, struct buf *out)

@@ -12,6 +12,7 @@
 
 struct access_routes;
 struct arena;
+struct key;
 struct tailcfg_hostinfo;
 struct tn_node;
 

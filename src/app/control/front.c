@@ -13,6 +13,7 @@
 #include "engine/ts2021/ts2021.h"
 #include "io/httpd.h"
 #include "io/stream.h"
+#include "io/websocket.h"
 #include "part/noise_stream.h"
 #include "wire/tailcfg_map.h"
 
@@ -91,6 +92,33 @@ static struct ts2021 *channel_of(struct control *c, struct bytes base64, struct 
 	return t;
 }
 
+/* Browsers cannot send the header: it stands in the query, and no early payload follows. */
+static void over_websocket(struct control *c, struct http_exchange *x,
+			   const struct http_request *req)
+{
+	struct addrport peer = req->peer;
+	char handshake[256];
+	struct stream *s;
+	struct ts2021 *t;
+	struct err err;
+
+	if (!http_query_get(req, "X-Tailscale-Handshake", handshake, sizeof(handshake))) {
+		http_reply_text(x, 400, "missing X-Tailscale-Handshake in the query");
+		return;
+	}
+	t = channel_of(c, bytes_str(handshake), &err);
+	if (!t) {
+		c->count.handshakes_bad++;
+		http_reply_text(x, 400, "%s", err.text);
+		return;
+	}
+	s = websocket_accept(x, req, TS2021_UPGRADE);
+	if (s)
+		serve_noise(c, s, t, peer, false);
+	else
+		ts2021_destroy(t);
+}
+
 static void on_ts2021(void *arg, struct http_exchange *x, const struct http_request *req)
 {
 	struct bytes upgrade = http_header_get(req, "upgrade"),
@@ -108,6 +136,10 @@ static void on_ts2021(void *arg, struct http_exchange *x, const struct http_requ
 	if (!upgrade.n) {
 		http_reply_text(
 		    x, 400, "missing next protocol: a proxy on the way removed the Upgrade header");
+		return;
+	}
+	if (is_token(upgrade, "websocket")) {
+		over_websocket(c, x, req);
 		return;
 	}
 	if (!is_token(upgrade, TS2021_UPGRADE)) {

@@ -17,7 +17,8 @@ static void own(struct bytes *at, struct bytes text)
 {
 	uint8_t *copy = mem_alloc(text.n + 1);
 
-	memcpy(copy, text.p, text.n);
+	if (text.n)
+		memcpy(copy, text.p, text.n);
 	mem_free((void *)at->p);
 	*at = bytes_of(copy, text.n);
 }
@@ -39,7 +40,7 @@ static void merged_text(const struct tailcfg_hostinfo *h, struct bytes old, stru
 
 	if (!h->netinfo && old.n &&
 	    schema_decode(&before, &tailcfg_hostinfo_schema, arena, old, NULL) == 0 &&
-	    before.netinfo && h->raw.n > 2) {
+	    before.netinfo && h->raw.n > 2 && h->raw.p[1] == '"') {
 		(void)buf_append(out, bytes_of(h->raw.p, h->raw.n - 1));
 		(void)buf_append_str(out, ",\"NetInfo\":");
 		json_out_init(&o, out);

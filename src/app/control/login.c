@@ -112,7 +112,8 @@ struct login *login_add(struct logins *l, struct rng *rng, struct mono now,
 	random_token(rng, login->csrf);
 	login->machine = *machine;
 	login->node_key = *node_key;
-	memcpy(copy, hostinfo.p, hostinfo.n);
+	if (hostinfo.n)
+		memcpy(copy, hostinfo.p, hostinfo.n);
 	login->hostinfo = bytes_of(copy, hostinfo.n);
 	login->expires = mono_add_s(now, LOGIN_MINUTES * 60);
 	list_init(&login->parked);

@@ -101,12 +101,6 @@ static void fill_in(struct control *c, struct tn_node *n, const struct tailcfg_m
 		core_node_touched(c, n);
 }
 
-/* A node that was deleted while its daemon kept running: it is told to log in again. */
-static void unknown_node(struct http_exchange *x)
-{
-	http_reply_text(x, 404, "node not found");
-}
-
 static void map_request(struct control *c, const struct machine_conn *m, struct http_exchange *x,
 			const struct tailcfg_map_request *r)
 {
@@ -123,9 +117,12 @@ static void map_request(struct control *c, const struct machine_conn *m, struct 
 		http_reply_text(x, 400, "Compress takes zstd or nothing");
 		return;
 	}
-	/* The same answer for both: a stranger learns nothing about other machines' keys. */
+	if (!n && r->stream && !r->read_only) {
+		mapstream_unknown(c, x, r);
+		return;
+	}
 	if (!n || !key_equal(&n->machine, &m->machine)) {
-		unknown_node(x);
+		http_reply_text(x, 404, "node not found");
 		return;
 	}
 	if (r->read_only) {

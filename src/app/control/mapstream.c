@@ -3,6 +3,7 @@
 #include <zstd.h>
 
 #include "app/control/core.h"
+#include "app/control/fragment.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "io/httpd.h"
@@ -275,4 +276,22 @@ void mapstream_once(struct control *c, struct tn_node *n, struct http_exchange *
 	buf_fini(&out);
 	mapview_fini(&s->view);
 	mem_free(s);
+}
+
+void mapstream_unknown(struct control *c, struct http_exchange *x,
+		       const struct tailcfg_map_request *r)
+{
+	const struct tailnet *t = list_entry(c->model.tailnets.next, struct tailnet, link);
+	struct buf json, out;
+
+	buf_init(&json, 1 << 16);
+	buf_init(&out, 1 << 16);
+	(void)buf_append_str(&json, "{\"Node\":");
+	fragment_unknown(&r->node_key, t->domain, wall_now(), &json);
+	(void)buf_append_str(&json, ",\"DNSConfig\":{}}");
+	http_reply_start(x, 200, "application/octet-stream");
+	if (frame(c, bytes_equal_str(r->compress, "zstd"), &json, false, &out))
+		http_reply_send(x, buf_bytes(&out));
+	buf_fini(&json);
+	buf_fini(&out);
 }

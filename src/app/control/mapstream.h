@@ -22,6 +22,12 @@ void mapstream_open(struct control *c, struct tn_node *n, struct http_exchange *
 /* One whole frame and the end. */
 void mapstream_once(struct control *c, struct tn_node *n, struct http_exchange *x,
 		    const struct tailcfg_map_request *r);
+/*
+ * The poll of a key that nobody knows, such as a deleted node's: an expired self node makes the
+ * daemon ask for a login; a status would only make it poll for ever. Stays open, says no more.
+ */
+void mapstream_unknown(struct control *c, struct http_exchange *x,
+		       const struct tailcfg_map_request *r);
 /* For the owner of the node's list of streams. */
 struct mapstream *mapstream_of(struct list *node_link);
 struct mapview *mapstream_view(struct mapstream *s);

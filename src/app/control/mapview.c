@@ -339,7 +339,7 @@ static void put_access(struct frame *f)
 	(void)buf_append_str(&text, "}");
 	put_if_new(f, "PacketFilters", buf_bytes(&text), &f->v->filter_hash);
 	buf_clear(&text);
-	access_ssh(f->v->node, &text);
+	access_ssh(f->v->node, f->w->base_url, &text);
 	if (!text.n && f->v->ssh_hash > 1) /* there was one: take it back */
 		(void)buf_append_str(&text, "{\"rules\":[]}");
 	if (text.n)

@@ -48,6 +48,7 @@ struct mapview_world {         /* what all maps share */
 	struct bytes derp_map; /* JSON */
 	uint64_t derp_hash;
 	struct wall now;
+	const char *base_url; /* of requests inside the Noise channel */
 };
 
 void mapview_init(struct mapview *v, struct tn_node *node, int64_t cap);

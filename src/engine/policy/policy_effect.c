@@ -46,11 +46,6 @@ struct change {
 	bool one_way;    /* X comes or goes */
 };
 
-static bool routed(const struct node *n)
-{
-	return n->n_subnets || node_exits(n) || n->n.n_services;
-}
-
 /* ---- candidates ---- */
 
 static void candidate(struct change *c, struct ids *list, uint32_t slot, bool sure)
@@ -299,7 +294,7 @@ static struct sum_pair glance(struct policy_state *s, struct node *viewer, const
 {
 	struct sum_pair out = { { 0, 0 } };
 
-	if (routed(peer))
+	if (node_routes(peer))
 		state_load(s, viewer);
 	s->viewer = viewer;
 	state_view_sum(s, peer, out.v);
@@ -637,19 +632,43 @@ void policy_state_set_online(struct policy_state *s, uint64_t id, bool online,
 
 /* ---- two states side by side ---- */
 
-static void total(struct policy_state *s, struct node *n, uint64_t out[2])
+typedef void sum_fn(struct policy_state *s, struct node *n, uint64_t out[2]);
+
+static void sum_row(struct policy_state *s, struct node *n, uint64_t out[2])
 {
-	uint64_t sum[10] = { 0 };
 	const struct ids *peers = state_peers(s, n);
 
 	state_load(s, n);
 	for (uint32_t i = 0; i < peers->n; i++)
-		state_view_sum(s, s->nodes[peers->v[i]], sum);
-	state_self_sum(s, n, sum + 2);
-	state_filter_sum(s, n, sum + 4);
-	state_ssh_sum(s, n, sum + 6);
-	state_caps_sum(s, n, sum + 8);
-	content_add(out, sum, sizeof(sum));
+		state_view_sum(s, s->nodes[peers->v[i]], out);
+	state_self_sum(s, n, out);
+}
+
+static void sum_ssh(struct policy_state *s, struct node *n, uint64_t out[2])
+{
+	state_ssh_sum(s, n, out);
+}
+
+static void sum_caps(struct policy_state *s, struct node *n, uint64_t out[2])
+{
+	state_caps_sum(s, n, out);
+}
+
+/* The cheap answers first: most differing nodes differ there. */
+static bool same_answers(struct policy_state *old, struct node *was, struct policy_state *next,
+			 struct node *is)
+{
+	static sum_fn *const sums[] = { state_filter_sum, sum_caps, sum_row, sum_ssh };
+
+	for (size_t i = 0; i < array_len(sums); i++) {
+		struct sum_pair a = { { 0, 0 } }, b = { { 0, 0 } };
+
+		sums[i](old, was, a.v);
+		sums[i](next, is, b.v);
+		if (sums_differ(a, b))
+			return false;
+	}
+	return true;
 }
 
 void policy_state_diff(struct policy_state *old, struct policy_state *next,
@@ -665,15 +684,8 @@ void policy_state_diff(struct policy_state *old, struct policy_state *next,
 			ids_push(affected, old->nodes[i]->n.id);
 	for (uint32_t i = 0; i < next->n_slots; i++) {
 		struct node *n = next->nodes[i], *was = n ? state_node(old, n->n.id) : NULL;
-		uint64_t a[2] = { 0 }, b[2] = { 0 };
 
-		if (!n)
-			continue;
-		if (was) {
-			total(old, was, a);
-			total(next, n, b);
-		}
-		if (!was || a[0] != b[0] || a[1] != b[1])
+		if (n && (!was || !same_answers(old, was, next, n)))
 			ids_push(affected, n->n.id);
 	}
 	if (affected->n)

@@ -138,40 +138,48 @@ static void as_destination(struct row *r)
 	}
 }
 
-/* A router with a via grant that is itself a source meets the other routers of that subnet. */
+/* Does a via grant, as this router enforces it, lead to the other node? */
+static bool router_leads_to(const struct policy_state *s, const struct grant *g,
+			    const struct node *router, const struct node *other)
+{
+	struct src_hit h = state_src_hit(s, router, g->src);
+	struct ip_range *open;
+	bool internet, meets = false;
+	size_t n;
+
+	if (!src_hit_addr(&h) && !h.route)
+		return false;
+	open = state_via_ranges(s, g, router, &n, &internet);
+	for (size_t i = 0; i < n && !meets; i++)
+		meets = node_overlaps(other, open[i]) || node_has_addr(other, open[i]);
+	mem_free(open);
+	return meets;
+}
+
+/* A router with a via grant that is itself a source meets whoever has a part of those subnets. */
 static void among_routers(struct row *r)
 {
 	struct policy_state *s = r->s;
 
-	for (uint32_t i = 0; i < s->p->grants_via.n && r->n->n_subnets; i++) {
+	for (uint32_t i = 0; i < s->p->grants_via.n; i++) {
 		const struct grant *g = &s->p->grants[s->p->grants_via.v[i]];
-		struct src_hit me = state_src_hit(s, r->n, g->src);
-		struct ip_range *mine;
-		size_t n;
-		bool internet;
+		bool tagged = node_has_via_tag(g, r->n);
 
-		mine = state_via_ranges(s, g, r->n, &n, &internet);
-		for (uint32_t d = 0; d < g->n_dsts && n; d++) {
+		for (uint32_t j = 0; j < g->n_via; j++) {
+			const struct members *m = &s->members[g->via[j]];
+
+			for (uint32_t k = 0; k < m->n; k++)
+				if (router_leads_to(s, g, s->nodes[m->v[k].node], r->n))
+					mark(r, m->v[k].node);
+		}
+		for (uint32_t d = 0; d < g->n_dsts && tagged; d++) {
 			const struct members *m = &s->members[g->dsts[d]];
 
-			if (!sel_is_literal(s->p->sels[g->dsts[d]]))
-				continue;
-			for (uint32_t j = 0; j < m->n; j++) {
-				struct node *o = s->nodes[m->v[j].node];
-				struct src_hit it = state_src_hit(s, o, g->src);
-				bool meets = false;
-
-				for (size_t k = 0; k < n && o != r->n; k++)
-					meets |=
-					    node_overlaps(o, mine[k]) || node_has_addr(o, mine[k]);
-				if (meets &&
-				    ((node_has_via_tag(g, r->n) &&
-				      (src_hit_addr(&me) || me.route)) ||
-				     (node_has_via_tag(g, o) && (src_hit_addr(&it) || it.route))))
-					mark(r, o->slot);
-			}
+			for (uint32_t k = 0; k < m->n && sel_is_literal(s->p->sels[g->dsts[d]]);
+			     k++)
+				if (router_leads_to(s, g, r->n, s->nodes[m->v[k].node]))
+					mark(r, m->v[k].node);
 		}
-		mem_free(mine);
 	}
 }
 
@@ -274,13 +282,6 @@ static void wide_rows(struct row *r)
 		wide_pair(r, r->n, s->nodes[s->wide.v[i]], s->wide.v[i]);
 }
 
-static int by_slot(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 const struct ids *state_peers(struct policy_state *s, struct node *n)
 {
 	struct row r = { .s = s, .n = n, .out = s->row };
@@ -299,8 +300,6 @@ const struct ids *state_peers(struct policy_state *s, struct node *n)
 	own_nodes(&r);
 	among_routers(&r);
 	wide_rows(&r);
-	if (r.out.n)
-		qsort(r.out.v, r.out.n, sizeof(*r.out.v), by_slot);
 	s->row = r.out;
 	return &s->row;
 }
@@ -313,5 +312,8 @@ bool policy_state_visible(struct policy_state *s, uint64_t a, uint64_t b)
 	if (!x || !y || x == y)
 		return false;
 	row = state_peers(s, x);
-	return row->n && bsearch(&y->slot, row->v, row->n, sizeof(*row->v), by_slot);
+	for (uint32_t i = 0; i < row->n; i++)
+		if (row->v[i] == y->slot)
+			return true;
+	return false;
 }

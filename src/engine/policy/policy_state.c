@@ -389,6 +389,7 @@ struct node *state_make_node(struct policy_state *s, const struct policy_node *f
 	for (uint32_t i = 0; i < s->p->n_postures; i++)
 		n->postures[i] = posture_holds(&s->p->postures[i], &n->n);
 	n->no_ipv4 = attr_disables(s->p, n);
+	state_plain_sums(n);
 	return n;
 }
 

@@ -314,9 +314,26 @@ void state_view_sum(struct policy_state *s, const struct node *peer, uint64_t ou
 {
 	struct view v;
 
+	if (!node_routes(peer)) {
+		const uint64_t *plain = peer->plain[peer->no_ipv4 || s->viewer->no_ipv4];
+
+		out[0] += plain[0];
+		out[1] += plain[1];
+		return;
+	}
 	look(s, peer, &v);
 	sum_view(&v, peer->n.id, out);
 	view_fini(&v);
+}
+
+void state_plain_sums(struct node *n)
+{
+	for (int i = 0; i < 2; i++) {
+		struct view v = { 0 };
+
+		add_addresses(&v, n, i == 1);
+		sum_view(&v, n->n.id, n->plain[i]);
+	}
 }
 
 void state_self_sum(struct policy_state *s, const struct node *n, uint64_t out[2])

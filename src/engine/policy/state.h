@@ -62,6 +62,7 @@ struct node {
 	struct nsel *sels;
 	uint32_t n_sels;
 	bool *postures;
+	uint64_t plain[2][2]; /* how a viewer sees it when it has no routes; [1]: without IPv4 */
 	uint64_t filter_sum[2];
 	bool filter_known;
 };
@@ -69,6 +70,12 @@ struct node {
 static inline bool node_exits(const struct node *n)
 {
 	return n->exit4 || n->exit6;
+}
+
+/* What others see of it depends on who they are. */
+static inline bool node_routes(const struct node *n)
+{
+	return n->n_subnets || node_exits(n) || n->n.n_services;
 }
 
 /* An approved subnet that some node has. */
@@ -174,11 +181,12 @@ struct ip_range *state_via_ranges(const struct policy_state *s, const struct gra
 				  const struct node *n, size_t *count, bool *internet);
 
 /* ---- policy_peers.c ---- */
-/* Slots of everybody who sees n, n left out; valid until the next call. */
+/* Slots of everybody who sees n, n left out, in no order; valid until the next call. */
 const struct ids *state_peers(struct policy_state *s, struct node *n);
 /* What viewer sees of peer, added up; both must see each other. state_load(viewer) came before. */
 void state_load(struct policy_state *s, struct node *viewer);
 void state_view_sum(struct policy_state *s, const struct node *peer, uint64_t out[2]);
+void state_plain_sums(struct node *n);
 void state_self_sum(struct policy_state *s, const struct node *n, uint64_t out[2]);
 
 /* ---- policy_caps.c, policy_sshrules.c ---- */

@@ -63,17 +63,15 @@ struct wg_conf {
 			    */
 
 	/* All optional. */
-	/* An initiation claims to be from a peer we do not have: wg_peer_add() it now and answer
-	 * true, or refuse. Anyone can claim; if the rest of the message does not verify, the peer
-	 * is removed again and on_idle_peer() called. */
+	/* An initiation proved to be from a key we have no peer for: wg_peer_add() it now and
+	 * answer true, or refuse. */
 	bool (*on_unknown_peer)(void *arg, const struct key *public_key);
 	/* A new session is confirmed in both directions. */
 	void (*on_session)(void *arg, struct wg_peer_id peer, uint32_t owner);
 	/* Plaintext to send ahead of all else on a new session; its length, 0: none. */
 	size_t (*on_priority)(void *arg, struct wg_peer_id peer, uint32_t owner,
 			      uint8_t out[WG_PRIORITY_MAX]);
-	/* A lazy peer was idle for 540 s (or only claimed, see above) and is gone; its owner number
-	 * is free after a reclaim. */
+	/* A lazy peer was idle for 540 s and is gone; its owner number is free after a reclaim. */
 	void (*on_idle_peer)(void *arg, const struct key *public_key, uint32_t owner);
 	void *arg;
 };

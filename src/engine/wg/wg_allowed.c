@@ -1,7 +1,8 @@
 /*
  * A trie node has 256 entries, one per value of the next address byte. An entry holds the owner of
  * the longest prefix that ends in this byte and covers the value, and the node for longer ones.
- * Prefixes are put in by rising length, so within a node the longer one overwrites the shorter.
+ * Outer prefixes are put in before inner ones, so within a node the longer one overwrites the
+ * shorter.
  */
 #include "engine/wg/wg_allowed.h"
 
@@ -173,14 +174,12 @@ struct ranked {
 	size_t rank; /* position in the caller's list */
 };
 
-static int by_length(const void *a, const void *b)
+/* A prefix sorts before all that lie in it. */
+static int outer_first(const void *a, const void *b)
 {
 	const struct ranked *x = a, *y = b;
-	int order;
+	int order = prefix_compare(x->prefix, y->prefix);
 
-	if (x->prefix.len != y->prefix.len)
-		return x->prefix.len < y->prefix.len ? -1 : 1;
-	order = prefix_compare(x->prefix, y->prefix);
 	return order ? order : x->rank < y->rank ? -1 : 1;
 }
 
@@ -195,7 +194,7 @@ static struct ranked *sorted(const struct wg_allowed_entry *entries, size_t n, s
 			list[valid++] = (struct ranked){ prefix_masked(entries[i].prefix),
 							 entries[i].owner, i };
 	if (valid)
-		qsort(list, valid, sizeof(*list), by_length);
+		qsort(list, valid, sizeof(*list), outer_first);
 	for (size_t i = 0; i < valid; i++) { /* the last of equals counts */
 		if (i + 1 < valid && prefix_equal(list[i].prefix, list[i + 1].prefix))
 			continue;

@@ -195,19 +195,6 @@ static enum wg_verdict respond(struct wg *wg, struct wg_time now, struct wg_peer
 	return WG_HANDSHAKE;
 }
 
-/* The peer that an initiation claims to be from. *fresh: it was added for this message. */
-static struct wg_peer *claimed_peer(struct wg *wg, const struct key *claimed, bool *fresh)
-{
-	struct wg_peer *p = wg_peer_by_key(wg, claimed);
-
-	*fresh = false;
-	if (p || !wg->conf.on_unknown_peer || !wg->conf.on_unknown_peer(wg->conf.arg, claimed))
-		return p;
-	p = wg_peer_by_key(wg, claimed);
-	*fresh = p != NULL;
-	return p;
-}
-
 static enum wg_verdict judge_initiation(struct wg *wg, struct wg_time now, struct wg_peer *p,
 					struct wg_noise *noise, const struct wg_initiation *m)
 {
@@ -226,37 +213,60 @@ static enum wg_verdict judge_initiation(struct wg *wg, struct wg_time now, struc
 	return respond(wg, now, p, noise, m->sender);
 }
 
+/*
+ * Whoever knows our key can seal any static key into an initiation; only its owner can seal the
+ * timestamp. So that claims cost the caller nothing, it is asked about proven keys only.
+ */
+static bool claim_is_proven(const struct wg *wg, const struct wg_noise *noise,
+			    const struct wg_initiation *m, const struct key *claimed)
+{
+	static const struct secret32 no_psk; /* comes in with the response */
+	uint8_t timestamp[WG_TIMESTAMP_LEN];
+	struct wg_noise copy = *noise;
+	struct wg_remote remote;
+	bool ok = wg_remote_init(&remote, &wg->me, claimed, &no_psk) &&
+		  wg_noise_open_timestamp(&copy, &remote, m, timestamp);
+
+	secret_wipe(&remote, sizeof(remote));
+	secret_wipe(&copy, sizeof(copy));
+	return ok;
+}
+
+static enum wg_verdict find_or_ask(struct wg *wg, const struct wg_noise *noise,
+				   const struct wg_initiation *m, const struct key *claimed,
+				   struct wg_peer **p)
+{
+	*p = wg_peer_by_key(wg, claimed);
+	if (*p)
+		return WG_HANDSHAKE;
+	if (!wg->conf.on_unknown_peer)
+		return WG_DROP_UNKNOWN_PEER;
+	if (!claim_is_proven(wg, noise, m, claimed))
+		return WG_DROP_CRYPTO;
+	if (wg->conf.on_unknown_peer(wg->conf.arg, claimed))
+		*p = wg_peer_by_key(wg, claimed);
+	return *p ? WG_HANDSHAKE : WG_DROP_UNKNOWN_PEER;
+}
+
 enum wg_verdict wg_handshake_initiation(struct wg *wg, struct wg_time now, struct bytes msg,
 					struct wg_received *out)
 {
 	enum wg_verdict v = WG_DROP_CRYPTO;
 	struct wg_noise noise;
 	struct wg_initiation m;
+	struct wg_peer *p = NULL;
 	struct key claimed;
-	struct wg_peer *p;
-	bool fresh;
 
 	if (!wg_initiation_decode(&m, msg))
 		return WG_DROP_LENGTH;
-	if (!wg_noise_open_static(&noise, &wg->me, &m, &claimed))
-		goto out;
-	v = WG_DROP_UNKNOWN_PEER;
-	p = claimed_peer(wg, &claimed, &fresh);
-	if (!p)
-		goto out;
-	v = judge_initiation(wg, now, p, &noise, &m);
+	if (wg_noise_open_static(&noise, &wg->me, &m, &claimed))
+		v = find_or_ask(wg, &noise, &m, &claimed, &p);
+	if (p)
+		v = judge_initiation(wg, now, p, &noise, &m);
 	if (v == WG_HANDSHAKE) {
 		out->peer = p->id;
 		out->owner = p->conf.owner;
-	} else if (fresh) {
-		/* Whoever knows our key can claim to be anyone: keep nothing for a claim. */
-		struct wg_peer_conf conf = p->conf;
-
-		wg_peer_delete(wg, p);
-		if (wg->conf.on_idle_peer)
-			wg->conf.on_idle_peer(wg->conf.arg, &conf.public_key, conf.owner);
 	}
-out:
 	secret_wipe(&noise, sizeof(noise));
 	return v;
 }

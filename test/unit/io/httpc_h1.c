@@ -55,6 +55,41 @@ TEST(httpc_h1_calls_one_after_the_other)
 	site_fini(&site);
 }
 
+/* Large pieces take another way out of the server than small ones, chunked or not. */
+TEST(httpc_h1_large_pieces_and_pause)
+{
+	struct site site;
+	struct answer a;
+	struct httpc *c;
+	uint8_t *big = mem_alloc(600000);
+
+	fill_pattern(big, 600000, 1);
+	site_init(&site, NULL);
+	answer_init(&a);
+	c = httpc_create(site_connect(&site, HTTPD_H1), false, NULL, NULL);
+	answer_call(&a, c, "POST", "/echo", bytes_of(big, 600000));
+	site_turns(&site, 10);
+	CHECK(a.done == 1 && bytes_equal(buf_bytes(&a.body), bytes_of(big, 600000)));
+	buf_clear(&a.body);
+	answer_call(&a, c, "GET", "/park", bytes_of(NULL, 0));
+	site_turns(&site, 4);
+	http_call_pause(a.call, true);
+	http_reply_start(site.parked[0], 200, NULL);
+	http_reply_send(site.parked[0], bytes_of(big, 20000));
+	http_reply_send(site.parked[0], bytes_of(big + 20000, 10));
+	http_reply_send(site.parked[0], bytes_of(big + 20010, 579990));
+	http_reply_end(site.parked[0]);
+	site_turns(&site, 10);
+	CHECK_INT(a.body.n, 0);
+	http_call_pause(a.call, false);
+	site_turns(&site, 10);
+	CHECK(a.done == 2 && bytes_equal(buf_bytes(&a.body), bytes_of(big, 600000)));
+	mem_free(big);
+	httpc_destroy(c);
+	answer_fini(&a);
+	site_fini(&site);
+}
+
 TEST(httpc_h1_cancel_and_close)
 {
 	struct site site;

@@ -207,6 +207,30 @@ TEST(h2_back_pressure_is_visible)
 	pair_fini(&p);
 }
 
+TEST(h2_a_paused_call_holds_only_its_own_stream)
+{
+	struct pair p;
+	uint8_t *block = mem_alloc(4 << 20);
+
+	pair_init(&p, NULL, HTTPD_H2);
+	get(&p, 0, "/park");
+	get(&p, 1, "/park");
+	site_turns(&p.site, 4);
+	http_call_pause(p.a[0].call, true);
+	for (int i = 0; i < 2; i++)
+		http_reply(p.site.parked[i], 200, NULL, bytes_of(block, 4 << 20));
+	for (int i = 0; i < 200; i++)
+		site_turns(&p.site, 1);
+	CHECK(p.a[1].done == 1 && p.a[1].body.n == 4 << 20);
+	CHECK(!p.a[0].done && p.a[0].body.n <= 1 << 20);
+	http_call_pause(p.a[0].call, false);
+	for (int i = 0; i < 200; i++)
+		site_turns(&p.site, 1);
+	CHECK(p.a[0].done == 1 && p.a[0].body.n == 4 << 20);
+	mem_free(block);
+	pair_fini(&p);
+}
+
 TEST(h2_a_client_that_never_reads_loses_the_stream)
 {
 	struct pair p;
@@ -294,7 +318,7 @@ TEST(h2_timeouts)
 struct rogue {
 	nghttp2_session *session;
 	struct ear ear;
-	unsigned goaways;
+	unsigned goaways, resets, heads;
 	uint32_t code;
 };
 
@@ -307,6 +331,12 @@ static int rogue_frame(nghttp2_session *session, const nghttp2_frame *frame, voi
 		r->goaways++;
 		r->code = frame->goaway.error_code;
 	}
+	if (frame->hd.type == NGHTTP2_RST_STREAM) {
+		r->resets++;
+		r->code = frame->rst_stream.error_code;
+	}
+	if (frame->hd.type == NGHTTP2_HEADERS)
+		r->heads++;
 	return 0;
 }
 
@@ -335,17 +365,113 @@ static void rogue_turn(struct rogue *r, struct site *site)
 	buf_clear(&r->ear.got);
 }
 
-static int32_t rogue_get(struct rogue *r, const char *path)
+/* A body that never comes. */
+static ssize_t rogue_body(nghttp2_session *session, int32_t stream_id, uint8_t *to, size_t length,
+			  uint32_t *flags, nghttp2_data_source *source, void *arg)
 {
-	char method[] = "GET", scheme[] = "http", host[] = "h";
-	char names[4][12] = { ":method", ":scheme", ":authority", ":path" };
-	char *values[4] = { method, scheme, host, (char *)(uintptr_t)path };
+	(void)session;
+	(void)stream_id;
+	(void)to;
+	(void)length;
+	(void)flags;
+	(void)source;
+	(void)arg;
+	return NGHTTP2_ERR_DEFERRED;
+}
+
+static int32_t rogue_ask(struct rogue *r, const char *method, const char *host, const char *path)
+{
+	const char *names[4] = { ":method", ":scheme", ":authority", ":path" };
+	const char *values[4] = { method, "http", host, path };
+	nghttp2_data_provider never = { .read_callback = rogue_body };
+	bool has_body = strcmp(method, "POST") == 0;
 	nghttp2_nv nv[4];
 
 	for (size_t i = 0; i < 4; i++)
-		nv[i] = (nghttp2_nv){ (uint8_t *)names[i], (uint8_t *)values[i], strlen(names[i]),
-				      strlen(values[i]), 0 };
-	return nghttp2_submit_request(r->session, NULL, nv, 4, NULL, NULL);
+		nv[i] =
+		    (nghttp2_nv){ (uint8_t *)(uintptr_t)names[i], (uint8_t *)(uintptr_t)values[i],
+				  strlen(names[i]), strlen(values[i]), 0 };
+	return nghttp2_submit_request(r->session, NULL, nv, 4, has_body ? &never : NULL, NULL);
+}
+
+static int32_t rogue_get(struct rogue *r, const char *path)
+{
+	return rogue_ask(r, "GET", "h", path);
+}
+
+/* What nghttp2 lets through is refused by us, as over HTTP/1.1. */
+TEST(h2_strange_heads_reach_no_handler)
+{
+	static const char *const asked[][3] = {
+		{ "G(T", "h", "/hello" },
+		{ "GET", "u@h", "/hello" },
+		{ "GET", "h/x", "/hello" },
+		{ "GET", "h", "http://other/hello" },
+		{ "GET", "h", "hello" },
+		{ "GET", "h", "/he llo" },
+		{ "GET", "h", "/x/%2e%2e/%2e%2e/hello" },
+	};
+	struct site site;
+	struct rogue r;
+
+	site_init(&site, NULL);
+	rogue_init(&r, &site);
+	for (size_t i = 0; i < array_len(asked); i++) {
+		rogue_ask(&r, asked[i][0], asked[i][1], asked[i][2]);
+		rogue_turn(&r, &site);
+	}
+	CHECK_INT(site.handled, 0);
+	rogue_ask(&r, "GET", "h:80", "/hello");
+	rogue_turn(&r, &site);
+	CHECK_INT(site.handled, 1);
+	nghttp2_session_del(r.session);
+	ear_fini(&r.ear);
+	site_fini(&site);
+}
+
+/* Answered before its body came: the answer first, and only later the wish to stop. */
+TEST(h2_early_answer_lingers_before_the_reset)
+{
+	struct site site;
+	struct rogue r;
+	struct mono end = mono_add_s(mono_now(), 5);
+
+	site_init(&site, NULL);
+	rogue_init(&r, &site);
+	rogue_ask(&r, "POST", "h", "/nowhere");
+	rogue_turn(&r, &site);
+	rogue_turn(&r, &site);
+	CHECK(r.heads == 1 && !r.resets);
+	while (!r.resets && !mono_reached(mono_now(), end)) {
+		loop_turn(site.loop, true);
+		rogue_turn(&r, &site);
+	}
+	CHECK_INT(r.resets, 1);
+	CHECK_INT(r.code, NGHTTP2_NO_ERROR);
+	CHECK_INT(r.goaways, 0);
+	nghttp2_session_del(r.session);
+	ear_fini(&r.ear);
+	site_fini(&site);
+}
+
+TEST(h2_a_body_that_does_not_come_times_out)
+{
+	struct httpd_conf limits = { .body_timeout_s = 1 };
+	struct site site;
+	struct rogue r;
+	struct mono end = mono_add_s(mono_now(), 5);
+
+	site_init(&site, &limits);
+	rogue_init(&r, &site);
+	rogue_ask(&r, "POST", "h", "/small");
+	while (!r.heads && !mono_reached(mono_now(), end)) {
+		rogue_turn(&r, &site);
+		loop_turn(site.loop, true);
+	}
+	CHECK(r.heads == 1 && !site.handled);
+	nghttp2_session_del(r.session);
+	ear_fini(&r.ear);
+	site_fini(&site);
 }
 
 TEST(h2_rapid_reset_ends_the_connection)

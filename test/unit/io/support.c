@@ -64,7 +64,7 @@ void ear_fini(struct ear *e)
 
 bool turn_until(struct loop *loop, const unsigned *count, unsigned at_least)
 {
-	struct mono end = mono_add_s(mono_now(), 5);
+	struct mono end = mono_add_s(mono_now(), 20);
 
 	while (*count < at_least && !mono_reached(mono_now(), end))
 		loop_turn(loop, false);
@@ -73,7 +73,7 @@ bool turn_until(struct loop *loop, const unsigned *count, unsigned at_least)
 
 bool turn_until_n(struct loop *loop, const size_t *count, size_t at_least)
 {
-	struct mono end = mono_add_s(mono_now(), 5);
+	struct mono end = mono_add_s(mono_now(), 20);
 
 	while (*count < at_least && !mono_reached(mono_now(), end))
 		loop_turn(loop, false);

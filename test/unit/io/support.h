@@ -17,7 +17,7 @@ struct ear {
 void ear_init(struct ear *e, struct stream *s); /* listens to s, owns it */
 void ear_fini(struct ear *e);                   /* destroys the stream */
 
-/* Turns until *count reaches at_least; false after five seconds. */
+/* Turns until *count reaches at_least; false after twenty seconds. */
 bool turn_until(struct loop *loop, const unsigned *count, unsigned at_least);
 bool turn_until_n(struct loop *loop, const size_t *count, size_t at_least);
 struct loop *test_loop(void);

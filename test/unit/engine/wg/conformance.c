@@ -193,6 +193,24 @@ TEST(responder_waits_for_the_first_datagram)
 	court_close(&c);
 }
 
+TEST(only_the_newest_unconfirmed_session_stands)
+{
+	struct judge first;
+	struct court c;
+
+	court_open(&c, NULL);
+	CHECK_INT(initiate(&c, 1, 0), WG_HANDSHAKE);
+	CHECK(fetch(&c) && judge_take_response(&c.judge, c.out, c.out_n));
+	first = c.judge;
+	pass_ms(&c, 100);
+	CHECK_INT(initiate(&c, 2, 0), WG_HANDSHAKE);
+	CHECK(fetch(&c) && judge_take_response(&c.judge, c.out, c.out_n));
+	CHECK_INT(give_sealed(&c, 0, inner, sizeof(inner)), WG_DELIVER);
+	c.judge = first;
+	CHECK_INT(give_sealed(&c, 0, inner, sizeof(inner)), WG_DROP_INDEX);
+	court_close(&c);
+}
+
 TEST(preshared_key)
 {
 	struct wg_peer_conf more = { 0 };
@@ -428,6 +446,24 @@ TEST(engine_uses_a_cookie_it_got)
 	CHECK(judge_mac2_ok(&c.judge, here, c.out, c.out_n));
 	judge_response(&c.judge, response);
 	CHECK_INT(give(&c, response, sizeof(response)), WG_HANDSHAKE);
+	court_close(&c);
+}
+
+TEST(a_nudge_forgets_the_cookie)
+{
+	static const uint8_t here[6] = { 203, 0, 113, 1, 1, 2 };
+	uint8_t reply[64];
+	struct court c;
+
+	court_open(&c, NULL);
+	wg_peer_handshake(c.wg, c.now, c.peer);
+	CHECK(fetch(&c));
+	judge_cookie_reply(&c.judge, here, c.out, c.out_n, reply);
+	CHECK_INT(give(&c, reply, sizeof(reply)), WG_COOKIE_TAKEN);
+	wg_peer_nudge(c.wg, c.peer); /* another implementation may sit there now */
+	pass_ms(&c, 5400);
+	CHECK(fetch(&c) && judge_take_initiation(&c.judge, c.out, c.out_n));
+	CHECK(secret_is_zero(c.out + 132, 16));
 	court_close(&c);
 }
 

@@ -44,6 +44,9 @@ TEST(sim_sessions_are_renewed_and_nothing_is_lost)
 	CHECK_INT(l->side[LINK_B].sent_type[1],
 		  0); /* the responder leaves renewing to the initiator */
 	CHECK_INT(sessions(l, LINK_A), 4);
+	/* Data says enough; A confirms the three later sessions, for which nothing waited. */
+	CHECK_INT(wg_count(l->side[LINK_A].wg, WG_COUNT_KEEPALIVES_SENT), 3);
+	CHECK_INT(wg_count(l->side[LINK_B].wg, WG_COUNT_KEEPALIVES_SENT), 0);
 	link_destroy(l);
 }
 
@@ -63,6 +66,45 @@ TEST(sim_one_way_traffic_is_answered_by_keepalives)
 	link_run_ms(l, 60000);
 	CHECK(l->side[LINK_B].sent_type[4] <= 12);
 	CHECK_INT(l->side[LINK_A].sent_type[4], 1000);
+	link_destroy(l);
+}
+
+TEST(sim_data_during_the_wait_brings_a_second_keepalive)
+{
+	struct link *l = link_create(41, NULL);
+
+	link_send(l, LINK_A, 0);
+	link_run_ms(l, 5000);
+	CHECK_INT(l->side[LINK_B].sent_type[4], 0);
+	link_send(l, LINK_A, 1); /* while B's keepalive is pending */
+	link_run_ms(l, 6000);
+	CHECK_INT(l->side[LINK_B].sent_type[4], 1); /* at 10 s */
+	link_run_ms(l, 8000);
+	CHECK_INT(l->side[LINK_B].sent_type[4], 1);
+	link_run_ms(l, 2000);
+	CHECK_INT(l->side[LINK_B].sent_type[4], 2); /* at 20 s */
+	link_run_ms(l, 60000);
+	CHECK_INT(l->side[LINK_B].sent_type[4], 2);
+	link_destroy(l);
+}
+
+TEST(sim_initiator_renews_when_it_hears_on_an_old_session)
+{
+	struct link *l = link_create(42, NULL);
+
+	link_send(l, LINK_A, 0);
+	link_run_ms(l, 164000);
+	link_send(l, LINK_B, 0);
+	link_run_ms(l, 500);
+	CHECK_INT(handshakes_sent(l), 1); /* at 164 s it may still answer with a keepalive */
+	link_run_ms(l, 1500);
+	link_send(l, LINK_B, 1);
+	link_run_ms(l, 500);
+	CHECK_INT(handshakes_sent(l), 2); /* at 166 s not */
+	CHECK_INT(l->side[LINK_B].sent_type[1], 0);
+	link_send(l, LINK_B, 2);
+	link_run_ms(l, 500);
+	CHECK_INT(handshakes_sent(l), 2);
 	link_destroy(l);
 }
 
@@ -469,6 +511,42 @@ TEST(sim_nudge_restarts_the_session_with_the_next_packet)
 	link_send(l, LINK_A, 2);
 	link_run_ms(l, 1000);
 	CHECK_INT(handshakes_sent(l), 2);
+	link_destroy(l);
+}
+
+TEST(sim_nudge_is_done_when_a_session_came_meanwhile)
+{
+	struct link *l = link_create(43, NULL);
+
+	link_send(l, LINK_A, 0);
+	link_run_ms(l, 6000);
+	wg_peer_nudge(l->side[LINK_A].wg, l->side[LINK_A].peer);
+	wg_peer_handshake(l->side[LINK_B].wg, l->now, l->side[LINK_B].peer);
+	link_run_ms(l, 1000);
+	CHECK(wg_table_lane(wg_table(l->side[0].wg), 7)->sending != NULL);
+	link_send(l, LINK_A, 1);
+	link_run_ms(l, 1000);
+	CHECK_INT(handshakes_sent(l), 2); /* A's first, B's second */
+	CHECK_INT(l->side[LINK_B].seen[1], 1);
+	link_destroy(l);
+}
+
+static void little_staging(int side, struct wg_conf *conf)
+{
+	(void)side;
+	conf->staged_bytes_max = 500;
+}
+
+TEST(sim_sent_packets_give_their_room_back)
+{
+	struct link *l = link_create(44, little_staging);
+
+	for (uint32_t i = 0; i < 200; i++) {
+		link_send(l, LINK_A, i);
+		link_run_ms(l, 50);
+	}
+	CHECK_INT(count_seen(&l->side[LINK_B], 200), 200);
+	CHECK_INT(wg_count(l->side[LINK_A].wg, WG_COUNT_STAGED_DROPPED), 0);
 	link_destroy(l);
 }
 

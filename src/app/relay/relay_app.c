@@ -1,0 +1,570 @@
+/*
+ * One loop, one thread. SIGTERM closes the listeners at once, so that the next process can have the
+ * ports, and then moves the clients away; a second signal ends it. SIGHUP reads certificate and
+ * allow list again.
+ */
+#include "app/relay/relay_app.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "app/relay/relay_admission.h"
+#include "app/relay/relay_mesh.h"
+#include "app/relay/relay_numbers.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "io/httpd.h"
+#include "io/loop.h"
+#include "io/tcp.h"
+#include "io/tls.h"
+#include "io/tls_accept.h"
+#include "part/derp_server/derp_server.h"
+#include "part/stun_server.h"
+#include "wire/stun.h"
+
+enum {
+	ADDRESSES_MAX = 2 * OPT_LIST_MAX,
+	PROXIES_MAX = OPT_LIST_MAX,
+	RENEW_S = 86400, /* the key certificate lives 30 days */
+	BACKLOG = 4096,
+	PORT_TLS = 443,
+	PORT_PLAIN = 3340,
+};
+
+struct app {
+	const struct relay_options *o;
+	struct loop *loop;
+	struct log_sink sink;
+	struct log log, derp_log, mesh_log;
+	struct secret32 key, mesh_key;
+	struct prefix proxies[PROXIES_MAX];
+	struct derp_server *derp;
+	struct relay_admission *admission;
+	struct relay_mesh *mesh;
+	struct httpd *httpd, *plain, *status;
+	struct tls_ctx *tls, *mesh_tls;
+	struct tls_accept *accept;
+	struct tcp_listener *listeners[ADDRESSES_MAX];
+	struct stun_server *stun[ADDRESSES_MAX];
+	size_t listener_count, stun_count;
+	struct io_timer renew;
+	unsigned signals;
+};
+
+/* ---- HTTP ---- */
+
+static void on_derp(void *arg, struct http_exchange *x, const struct http_request *req)
+{
+	struct app *a = arg;
+
+	(void)derp_server_handle(a->derp, x, req);
+}
+
+static const struct httpd_route routes[] = {
+	DERP_SERVER_ROUTES(on_derp),
+	{ "GET", "/", on_derp, 0 },
+	{ "GET", "/robots.txt", on_derp, 0 },
+};
+
+/* Nobody relays without TLS by mistake: the plain port has the small pages only. */
+static const struct httpd_route plain_routes[] = {
+	{ "GET", "/generate_204", on_derp, 0 },
+	{ NULL, "/derp/probe", on_derp, 0 },
+	{ NULL, "/derp/latency-check", on_derp, 0 },
+	{ "GET", "/robots.txt", on_derp, 0 },
+	{ "GET", "/", on_derp, 0 },
+};
+
+static struct relay_numbers numbers_of(const struct app *a)
+{
+	return (struct relay_numbers){
+		.derp = a->derp,
+		.admission = a->admission,
+		.accept = a->accept,
+		.mesh = a->mesh,
+		.stun = a->stun,
+		.stun_count = a->stun_count,
+	};
+}
+
+static void on_metrics(void *arg, struct http_exchange *x, const struct http_request *req)
+{
+	struct relay_numbers n = numbers_of(arg);
+	struct buf out;
+
+	(void)req;
+	buf_init(&out, 1 << 20);
+	relay_numbers_metrics(&n, &out);
+	http_reply(x, 200, "text/plain; version=0.0.4", buf_bytes(&out));
+	buf_fini(&out);
+}
+
+static void on_status(void *arg, struct http_exchange *x, const struct http_request *req)
+{
+	struct relay_numbers n = numbers_of(arg);
+	struct buf out;
+	char clients[8];
+
+	buf_init(&out, 4 << 20);
+	relay_numbers_status(&n, &out, http_query_get(req, "clients", clients, sizeof(clients)));
+	http_reply(x, 200, "application/json", buf_bytes(&out));
+	buf_fini(&out);
+}
+
+static const struct httpd_route status_routes[] = {
+	{ "GET", "/metrics", on_metrics, 0 },
+	{ "GET", "/status", on_status, 0 },
+};
+
+static void on_stream(void *arg, struct stream *s, struct addrport peer)
+{
+	struct app *a = arg;
+
+	httpd_serve(a->httpd, s, HTTPD_H1, peer, NULL, NULL);
+}
+
+static void on_accept(void *arg, struct stream *s, struct addrport peer)
+{
+	struct app *a = arg;
+
+	if (a->accept)
+		tls_accept_add(a->accept, s, peer);
+	else
+		on_stream(a, s, peer);
+}
+
+static void on_accept_plain(void *arg, struct stream *s, struct addrport peer)
+{
+	httpd_serve(arg, s, HTTPD_H1, peer, NULL, NULL);
+}
+
+/* ---- listening ---- */
+
+/*
+ * SO_REUSEPORT: the next process may listen before this one has let go. The kernel gives new
+ * connections to either, so the old one closes its sockets before it drains.
+ */
+static int open_listener(struct addrport at, struct err *err)
+{
+	bool four = at.ip.family == 4;
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(at.port) };
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(at.port) };
+	int fd = socket(four ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1, off = 0, ok;
+	char text[ADDRPORT_TEXT_MAX];
+
+	if (fd < 0)
+		return err_sys(err, "socket");
+	memcpy(&six.sin6_addr, at.ip.b, 16);
+	memcpy(&v4.sin_addr, at.ip.b, 4);
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	if (!four && ip_is_unspecified(at.ip))
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	ok = four ? bind(fd, (struct sockaddr *)&v4, sizeof(v4))
+		  : bind(fd, (struct sockaddr *)&six, sizeof(six));
+	if (ok < 0 || listen(fd, BACKLOG) < 0) {
+		err_sys(err, "listen on %s", addrport_format(at, text));
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int listen_on(struct app *a, const char *text,
+		     void (*fn)(void *arg, struct stream *s, struct addrport peer), void *arg,
+		     struct err *err)
+{
+	struct addrport at;
+	struct tcp_listener *l;
+	char shown[ADDRPORT_TEXT_MAX];
+	int fd;
+
+	if (relay_parse_listen(text, &at, err) < 0)
+		return -1;
+	if (!ip_is_valid(at.ip))
+		at.ip = ip_v6_of((const uint8_t[16]){ 0 });
+	fd = open_listener(at, err);
+	if (fd < 0 && err->sys == EAFNOSUPPORT && ip_is_unspecified(at.ip)) {
+		at.ip = ip_v4(0, 0, 0, 0);
+		fd = open_listener(at, err);
+	}
+	l = fd < 0 ? NULL : tcp_listen_fd(a->loop, fd, fn, arg, err);
+	if (!l)
+		return -1;
+	tcp_listener_set_log(l, &a->log);
+	a->listeners[a->listener_count++] = l;
+	log_info(&a->log, "listening on %s", addrport_format(tcp_listener_address(l), shown));
+	return 0;
+}
+
+static int stun_on(struct app *a, struct addrport at, struct err *err)
+{
+	struct stun_server_conf conf = { .at = at, .nodes_only = !a->o->plain_stun };
+	struct stun_server *s = stun_server_create(a->loop, &conf, err);
+	char text[ADDRPORT_TEXT_MAX];
+
+	if (!s)
+		return -1;
+	a->stun[a->stun_count++] = s;
+	log_info(&a->log, "STUN on %s", addrport_format(stun_server_address(s), text));
+	return 0;
+}
+
+static int start_stun_at(struct app *a, const char *text, struct err *err)
+{
+	struct addrport at;
+
+	if (strcmp(text, "none") == 0)
+		return 0;
+	if (relay_parse_listen(text, &at, err) < 0)
+		return -1;
+	if (ip_is_valid(at.ip))
+		return stun_on(a, at, err);
+	at.ip = ip_v4(0, 0, 0, 0);
+	if (stun_on(a, at, err) < 0)
+		return -1;
+	at.port = stun_server_address(a->stun[a->stun_count - 1]).port;
+	at.ip = ip_v6_of((const uint8_t[16]){ 0 });
+	/* A host without IPv6 serves what it has. */
+	if (stun_on(a, at, err) < 0 && err->sys != EAFNOSUPPORT && err->sys != EADDRNOTAVAIL)
+		return -1;
+	return 0;
+}
+
+static int start_stun(struct app *a, struct err *err)
+{
+	if (!a->o->stun.n)
+		return start_stun_at(a, ":3478", err);
+	for (size_t i = 0; i < a->o->stun.n; i++)
+		if (start_stun_at(a, a->o->stun.items[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+static struct httpd *make_httpd(struct app *a, const struct httpd_route *table, size_t n)
+{
+	struct httpd_conf conf = { .routes = table,
+				   .route_count = n,
+				   .arg = a,
+				   .log = &a->log,
+				   .head_timeout_s = 10,
+				   .idle_timeout_s = 30,
+				   .connections_max = (unsigned)a->o->connections };
+
+	return httpd_create(a->loop, &conf);
+}
+
+static int start_listeners(struct app *a, struct err *err)
+{
+	static const char *const usual[] = { ":443", ":3340" };
+	const struct opt_list *l = &a->o->listen;
+
+	for (size_t i = 0; i < (l->n ? l->n : 1); i++)
+		if (listen_on(a, l->n ? l->items[i] : usual[a->o->plain], on_accept, a, err) < 0)
+			return -1;
+	if (a->o->http.n) {
+		struct httpd *plain = make_httpd(a, plain_routes, array_len(plain_routes));
+
+		a->plain = plain;
+		for (size_t i = 0; i < a->o->http.n; i++)
+			if (listen_on(a, a->o->http.items[i], on_accept_plain, plain, err) < 0)
+				return -1;
+	}
+	if (strcmp(a->o->status, "none") == 0)
+		return 0;
+	a->status = make_httpd(a, status_routes, array_len(status_routes));
+	return listen_on(a, a->o->status, on_accept_plain, a->status, err);
+}
+
+/* ---- TLS ---- */
+
+static int make_tls(struct app *a, struct err *err)
+{
+	uint8_t der[DERP_CERT_MAX];
+	struct tls_server_conf conf = {
+		.cert_file = a->o->cert,
+		.key_file = a->o->key,
+		.self_signed_for = a->o->cert ? NULL : a->o->hostname,
+		.alpn = "http/1.1",
+	};
+	struct tls_ctx *fresh;
+
+	conf.extra_cert = bytes_of(der, derp_server_cert(a->derp, der));
+	fresh = tls_ctx_server(&conf, err);
+	if (!fresh)
+		return -1;
+	if (a->accept)
+		tls_accept_set_ctx(a->accept, fresh);
+	if (a->tls)
+		tls_ctx_unref(a->tls);
+	a->tls = fresh;
+	return 0;
+}
+
+static void log_fingerprint(const struct app *a)
+{
+	uint8_t sum[32];
+	char hex[65];
+
+	tls_ctx_fingerprint(a->tls, sum);
+	for (size_t i = 0; i < sizeof(sum); i++)
+		(void)snprintf(hex + 2 * i, 3, "%02x", sum[i]);
+	log_info(&a->log, "certificate %s, SHA-256 %s", a->o->cert ? a->o->cert : "is self-signed",
+		 hex);
+}
+
+static int start_tls(struct app *a, struct err *err)
+{
+	struct tls_accept_conf conf = { .running_max = (size_t)a->o->handshakes,
+					.on_stream = on_stream,
+					.arg = a };
+
+	if (a->o->plain)
+		return 0;
+	if (make_tls(a, err) < 0)
+		return -1;
+	conf.ctx = a->tls;
+	a->accept = tls_accept_create(a->loop, &conf);
+	log_fingerprint(a);
+	return 0;
+}
+
+/* A self-signed certificate would change its fingerprint with a new context: it stays. */
+static void renew(struct app *a)
+{
+	struct err err;
+
+	if (a->tls && a->o->cert && make_tls(a, &err) < 0)
+		log_error(&a->log, "certificate stays the old one: %s", err.text);
+}
+
+static void on_renew(struct io_timer *t)
+{
+	struct app *a = container_of(t, struct app, renew);
+
+	renew(a);
+	io_timer_in_ms(a->loop, &a->renew, (int64_t)RENEW_S * 1000);
+}
+
+/* ---- admission, mesh ---- */
+
+static void on_verify(void *arg, uint64_t client, const struct key *key, struct addrport from)
+{
+	struct app *a = arg;
+
+	relay_admission_ask(a->admission, client, key, from.ip);
+}
+
+static void on_answer(void *arg, uint64_t client, bool allow)
+{
+	struct app *a = arg;
+
+	derp_server_decide(a->derp, client, allow);
+}
+
+static int start_admission(struct app *a, struct err *err)
+{
+	struct relay_admission_conf conf = {
+		.loop = a->loop,
+		.log = &a->log,
+		.allow_file = a->o->allow,
+		.urls = a->o->verify.items,
+		.url_count = a->o->verify.n,
+		.ca_file = a->o->verify_ca,
+		.fail_open = a->o->verify_fail_open,
+		.on_answer = on_answer,
+		.arg = a,
+	};
+
+	a->admission = relay_admission_create(&conf, err);
+	return a->admission ? 0 : -1;
+}
+
+static int start_mesh(struct app *a, struct err *err)
+{
+	struct tls_client_conf tc = { .ca_file = a->o->mesh_ca, .alpn = "http/1.1" };
+	struct relay_mesh_conf conf = { .loop = a->loop,
+					.server = a->derp,
+					.private_key = &a->key,
+					.mesh_key = &a->mesh_key,
+					.log = &a->mesh_log };
+
+	if (!a->o->mesh_with.n)
+		return 0;
+	if (!a->o->mesh_plain) {
+		a->mesh_tls = tls_ctx_client(&tc, err);
+		if (!a->mesh_tls)
+			return -1;
+	}
+	conf.tls = a->mesh_tls;
+	a->mesh = relay_mesh_create(&conf);
+	for (size_t i = 0; i < a->o->mesh_with.n; i++) {
+		char host[256];
+		uint16_t port;
+
+		if (relay_parse_host(a->o->mesh_with.items[i],
+				     a->o->mesh_plain ? PORT_PLAIN : PORT_TLS, host, &port,
+				     err) < 0)
+			return -1;
+		relay_mesh_add(a->mesh, host, port);
+	}
+	return 0;
+}
+
+/* ---- signals ---- */
+
+static void on_idle(void *arg)
+{
+	struct app *a = arg;
+
+	loop_stop(a->loop);
+}
+
+static void close_listeners(struct app *a)
+{
+	/* The status page, which is the last listener, stays while clients move away. */
+	size_t keep = a->status ? 1 : 0;
+
+	for (size_t i = 0; i + keep < a->listener_count; i++) {
+		tcp_listener_destroy(a->listeners[i]);
+		a->listeners[i] = NULL;
+	}
+	for (size_t i = 0; i < a->stun_count; i++)
+		stun_server_destroy(a->stun[i]);
+	a->stun_count = 0;
+}
+
+static void on_stop(void *arg, int signo)
+{
+	struct app *a = arg;
+
+	if (a->signals++) {
+		loop_stop(a->loop);
+		return;
+	}
+	log_info(&a->log, "%s: clients move away over %d ms", strsignal(signo),
+		 (int)a->o->drain_ms);
+	close_listeners(a);
+	derp_server_drain(a->derp, (uint32_t)a->o->drain_ms, on_idle, a);
+}
+
+static void on_reload(void *arg, int signo)
+{
+	struct app *a = arg;
+	struct err err;
+
+	(void)signo;
+	renew(a);
+	if (relay_admission_reload(a->admission, &err) < 0)
+		log_error(&a->log, "allow list stays the old one: %s", err.text);
+	else
+		log_info(&a->log, "certificate and allow list read again");
+	derp_server_recheck(a->derp);
+}
+
+/* ---- start and end ---- */
+
+static int start_derp(struct app *a, struct err *err)
+{
+	const struct relay_options *o = a->o;
+	struct derp_server_conf conf = {
+		.log = &a->derp_log,
+		.open = o->open,
+		.on_verify = on_verify,
+		.arg = a,
+		.proxies = a->proxies,
+		.proxy_count = o->proxy.n,
+		.connections_max = (size_t)o->connections,
+		.queue_bytes = (size_t)o->queue_kib << 10,
+		.memory_bytes = (size_t)o->memory_mib << 20,
+		.client_rate = (uint64_t)o->client_rate,
+		.client_burst = (uint64_t)o->client_burst,
+		.total_rate = (uint64_t)o->total_rate,
+	};
+
+	for (size_t i = 0; i < o->proxy.n; i++)
+		if (!prefix_parse(&a->proxies[i], bytes_str(o->proxy.items[i])))
+			return err_set(err, ERR_USAGE, "--proxy %s is no prefix: try 192.0.2.0/24",
+				       o->proxy.items[i]);
+	if (relay_load_key(o->state, &a->key, err) < 0)
+		return -1;
+	if (o->mesh_key && relay_load_mesh_key(o->mesh_key, &a->mesh_key, err) < 0)
+		return -1;
+	conf.private_key = a->key;
+	conf.mesh_key = a->mesh_key;
+	a->derp = derp_server_create(a->loop, &conf);
+	secret32_wipe(&conf.private_key);
+	secret32_wipe(&conf.mesh_key);
+	a->httpd = make_httpd(a, routes, array_len(routes));
+	return 0;
+}
+
+static int start(struct app *a, struct err *err)
+{
+	if (loop_on_signal(a->loop, SIGTERM, on_stop, a, err) < 0 ||
+	    loop_on_signal(a->loop, SIGINT, on_stop, a, err) < 0 ||
+	    loop_on_signal(a->loop, SIGHUP, on_reload, a, err) < 0)
+		return -1;
+	if (start_derp(a, err) < 0 || start_admission(a, err) < 0 || start_tls(a, err) < 0 ||
+	    start_stun(a, err) < 0 || start_listeners(a, err) < 0 || start_mesh(a, err) < 0)
+		return -1;
+	io_timer_in_ms(a->loop, &a->renew, (int64_t)RENEW_S * 1000);
+	if (a->o->open)
+		log_warn(&a->log, "relay is open: everyone may use it");
+	return 0;
+}
+
+static void stop(struct app *a)
+{
+	relay_mesh_destroy(a->mesh);
+	for (size_t i = 0; i < a->listener_count; i++)
+		if (a->listeners[i])
+			tcp_listener_destroy(a->listeners[i]);
+	for (size_t i = 0; i < a->stun_count; i++)
+		stun_server_destroy(a->stun[i]);
+	tls_accept_destroy(a->accept);
+	relay_admission_destroy(a->admission);
+	derp_server_destroy(a->derp);
+	httpd_destroy(a->httpd);
+	httpd_destroy(a->plain);
+	httpd_destroy(a->status);
+	if (a->tls)
+		tls_ctx_unref(a->tls);
+	if (a->mesh_tls)
+		tls_ctx_unref(a->mesh_tls);
+	io_timer_stop(&a->renew);
+	secret32_wipe(&a->key);
+	secret32_wipe(&a->mesh_key);
+}
+
+int relay_app_run(const struct relay_options *o, struct err *err)
+{
+	struct app *a = mem_alloc(sizeof(*a));
+	int ret = -1;
+
+	a->o = o;
+	log_sink_init(&a->sink, STDERR_FILENO);
+	a->sink.level = o->verbose ? LOG_DEBUG : LOG_INFO;
+	a->sink.json = o->log_json;
+	a->log = log_of(&a->sink, "relay", NULL);
+	a->derp_log = log_of(&a->sink, "derp", NULL);
+	a->mesh_log = log_of(&a->sink, "mesh", NULL);
+	io_timer_init(&a->renew, on_renew);
+	a->loop = loop_create(err);
+	if (a->loop && start(a, err) == 0) {
+		loop_run(a->loop);
+		ret = 0;
+	}
+	if (a->loop)
+		stop(a);
+	loop_destroy(a->loop);
+	mem_free(a);
+	return ret;
+}

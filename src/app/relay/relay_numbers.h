@@ -1,0 +1,25 @@
+/* app/relay/relay_numbers.h - everything the relay counts, as Prometheus text and as JSON. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/bytes.h"
+
+struct derp_server;
+struct relay_admission;
+struct relay_mesh;
+struct stun_server;
+struct tls_accept;
+
+struct relay_numbers {
+	const struct derp_server *derp;
+	const struct relay_admission *admission;
+	const struct tls_accept *accept; /* NULL: plain */
+	const struct relay_mesh *mesh;   /* NULL: none */
+	struct stun_server *const *stun;
+	size_t stun_count;
+};
+
+void relay_numbers_metrics(const struct relay_numbers *n, struct buf *out);
+void relay_numbers_status(const struct relay_numbers *n, struct buf *out, bool clients);
