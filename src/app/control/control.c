@@ -19,7 +19,8 @@
 #include "part/derp_server/derp_server.h"
 #include "part/stun_server.h"
 
-enum { SWEEP_MS = 1000, LOGIN_PER_MINUTE = 20, CONNECT_PER_MINUTE = 600 };
+/* Many nodes may come back at once from behind one NAT. */
+enum { SWEEP_MS = 1000, LOGIN_PER_MINUTE = 20, CONNECT_PER_MINUTE = 30000 };
 
 /* ---- timers ---- */
 
