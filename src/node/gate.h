@@ -1,0 +1,30 @@
+/*
+ * node/gate.h - the packet filter as the data threads see it: one immutable snapshot of rules and
+ * of who is who, swapped whole.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "engine/filter/filter.h"
+#include "node/datapath.h"
+
+struct gate; /* immutable */
+struct log;
+struct netmap;
+struct prefs;
+
+struct gate_peer {                       /* by owner number */
+	const struct tailcfg_node *node; /* NULL: nobody */
+};
+
+/* Rules that cannot be read block; no map blocks everything. */
+struct gate *gate_create(const struct netmap *map, const struct prefs *prefs,
+			 const struct gate_peer *peers, size_t peer_count,
+			 struct filter_flows *flows, const struct log *log);
+void gate_destroy(struct gate *g); /* NULL is a no-op */
+size_t gate_rule_count(const struct gate *g);
+
+/* For data threads. */
+enum datapath_verdict gate_in(const struct gate *g, uint32_t owner, const struct ippkt *pkt);
+enum datapath_verdict gate_out(const struct gate *g, uint32_t owner, const struct ippkt *pkt);

@@ -1,0 +1,97 @@
+/*
+ * node/privops.h - everything that needs root, behind one small face.
+ *
+ * The engine parses what strangers send and must not be able to do any of this by itself. It asks
+ * with plain structs of fixed size: no pointers, no text but names that were validated here, so a
+ * request can travel to a helper process as it is. Calls return when the work is done; each is a
+ * few system calls long. privops_local does them in this process.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ip.h"
+
+struct err;
+struct privops;
+
+enum {
+	PRIVOPS_NAME_MAX = 16,
+	PRIVOPS_DOMAIN_MAX = 254,
+	PRIVOPS_DOMAINS_MAX = 16,
+	PRIVOPS_SERVERS_MAX = 4,
+	PRIVOPS_MARK = 0x80000,       /* on every socket of the daemon: not through the tunnel */
+	PRIVOPS_MARK_MASK = 0xff0000, /* the bits of a mark that are ours */
+	PRIVOPS_ROUTE_TABLE = 52,
+	PRIVOPS_RULE_BASE = 5200,
+};
+
+/* Opens the device, sets its MTU and brings it up. name: letters, digits, '-', '_', '.'. */
+struct privops_tun {
+	char name[PRIVOPS_NAME_MAX];
+	uint32_t mtu;
+};
+
+/* A marked UDP socket on the wildcard address. */
+struct privops_udp {
+	uint8_t family; /* 4 or 6 */
+	uint16_t port;  /* 0: the kernel chooses */
+};
+
+struct privops_address {
+	struct prefix addr;
+	bool add;
+};
+
+enum privops_route_kind {
+	PRIVOPS_ROUTE_TUNNEL, /* to the device, in our table */
+	PRIVOPS_ROUTE_THROW,  /* back to the host's own routes */
+};
+
+struct privops_route {
+	struct prefix to; /* no host bits */
+	uint8_t kind;     /* enum privops_route_kind */
+	bool add;
+};
+
+/* What the host's resolver shall be told; server_count 0: take everything back. */
+struct privops_dns {
+	uint8_t server_count, search_count, match_count;
+	bool override_all; /* all names, not only the matching ones */
+	struct ip servers[PRIVOPS_SERVERS_MAX];
+	char search[PRIVOPS_DOMAINS_MAX][PRIVOPS_DOMAIN_MAX];
+	char match[PRIVOPS_DOMAINS_MAX][PRIVOPS_DOMAIN_MAX];
+};
+
+struct privops_ops {
+	/* The new descriptor is the caller's. */
+	int (*open_tun)(struct privops *p, const struct privops_tun *want, int *fd,
+			struct err *err);
+	int (*open_udp)(struct privops *p, const struct privops_udp *want, int *fd,
+			struct err *err);
+	/* Marks a socket that the caller opened (TCP to relays and control). */
+	int (*mark)(struct privops *p, int fd, struct err *err);
+	int (*address)(struct privops *p, const struct privops_address *a, struct err *err);
+	int (*route)(struct privops *p, const struct privops_route *r, struct err *err);
+	/* The policy rules that lead unmarked traffic into our table. */
+	int (*rules)(struct privops *p, bool on, struct err *err);
+	int (*dns)(struct privops *p, const struct privops_dns *dns, struct err *err);
+	/* Takes back what is left of all of the above; also after a crash of an earlier process. */
+	void (*restore)(struct privops *p);
+	void (*destroy)(struct privops *p);
+};
+
+/* The head of every implementation. */
+struct privops {
+	const struct privops_ops *ops;
+};
+
+/* In this process, with its own privileges. */
+struct privops *privops_local_create(struct err *err);
+void privops_destroy(struct privops *p); /* NULL is a no-op; does not restore */
+
+/* 1-15 characters of those above, not "." or "..": what both sides check. */
+bool privops_name_is_valid(const char *name);
+/* Labels of letters, digits, '-' and '_', up to 253 characters, no trailing dot. */
+bool privops_domain_is_valid(const char *name);

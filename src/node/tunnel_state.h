@@ -1,0 +1,68 @@
+/* node/tunnel_state.h - what a tunnel holds; for the files tunnel*.c only. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "base/rand.h"
+#include "crypto/x25519.h"
+#include "engine/magic/magic.h"
+#include "engine/wg/wg.h"
+#include "io/loop.h"
+#include "io/udp.h"
+#include "node/datapath.h"
+#include "node/gate.h"
+#include "node/relays.h"
+#include "node/tunnel.h"
+#include "os/tun.h"
+
+struct tailcfg_node;
+
+struct peer { /* somebody we may talk to: not expired, with a disco key or a relay */
+	uint32_t owner;
+	int64_t id;
+	struct key key, disco;
+	bool watching; /* the datapath will tell us about the next packet to it */
+	struct mono last_send;
+};
+
+struct tunnel {
+	struct loop *loop;
+	struct tunnel_conf conf;
+	struct rng rng;
+	struct key self_key;
+	struct udp udp4, udp6;
+	struct tun tun;
+	struct wg *wg;
+	struct magic *magic;
+	struct datapath *dp;
+	struct relays *relays;
+	struct netcheck *netcheck;
+	struct filter_flows *flows;
+	_Atomic(struct gate *) gate;
+	struct io_watch dp_watch;
+	struct io_timer dp_timer, magic_timer, watch_timer, netcheck_timer;
+	struct mono last_send;
+
+	struct netmap *map;  /* as applied, or NULL */
+	struct peer **peers; /* by owner number; NULL: free */
+	uint32_t peer_cap;
+	uint32_t *free_owners; /* a queue, so that a number rests before it is used again */
+	size_t free_count, free_cap;
+	struct map by_key;
+	struct map by_id;
+
+	struct tunnel_endpoint endpoints[TUNNEL_ENDPOINTS_MAX];
+	size_t endpoint_count;
+};
+
+void tunnel_turn(struct tunnel *t);
+void tunnel_flush_magic(struct tunnel *t);
+
+struct peer *tunnel_peer_at(const struct tunnel *t, uint32_t owner);
+struct peer *tunnel_peer_by_key(const struct tunnel *t, const struct key *key);
+struct peer *tunnel_peer_by_id(const struct tunnel *t, int64_t id);
+struct bytes tunnel_peer_key(const void *item); /* for by_key */
+void tunnel_free_peers(struct tunnel *t);
+
+void tunnel_update_endpoints(struct tunnel *t);
