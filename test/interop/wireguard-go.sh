@@ -224,5 +224,5 @@ kill "$weftd2"; wait "$weftd2"; status=$?
 check "SIGTERM ends it with status 0 ($status)" test $status = 0
 check "and its socket is gone" test ! -e /var/run/wireguard/wfA2.sock
 check "no sanitizer complained" sh -c "! grep -E 'Sanitizer|runtime error' '$work'/weftd?.log"
-[ $failed = 0 ] || { echo "--- weftd 1"; tail -20 "$work/weftd1.log"; echo "--- weftd 2"; tail -20 "$work/weftd2.log"; }
+[ $failed = 0 ] || { echo "--- weftd 1"; tail -n 20 "$work/weftd1.log"; echo "--- weftd 2"; tail -n 20 "$work/weftd2.log"; }
 exit $failed
