@@ -170,7 +170,7 @@ void datapath_when_quiet(struct datapath *dp, void (*fn)(void *arg), void *arg);
 	X(TO_CONTROL, "messages for the control thread")                                           \
 	X(RELAYED_OUT, "datagrams handed to relays")                                               \
 	X(RELAYED_IN, "datagrams taken from relays")                                               \
-	X(LOCAL_PACKETS, "packets for services of this node")                                              \
+	X(LOCAL_PACKETS, "packets for services of this node")                                      \
 	X(KEEPALIVES_IN, "keepalives received")                                                    \
 	X(PAUSES, "waits for a full socket queue")                                                 \
 	X(GSO_OFF, "paths or sockets that lost segmentation")                                      \
