@@ -192,19 +192,11 @@ static void compare_classes(struct change *c)
 	if (c->n_new)
 		qsort(c->new_hits, c->n_new, sizeof(*c->new_hits), by_class);
 	while (i < c->n_old || j < c->n_new) {
-		const struct src_hit *was = i < c->n_old ? &c->old_hits[i] : NULL;
-		const struct src_hit *is = j < c->n_new ? &c->new_hits[j] : NULL;
-		uint32_t cls;
+		uint32_t a = i < c->n_old ? c->old_hits[i].cls : NO_SEL;
+		uint32_t b = j < c->n_new ? c->new_hits[j].cls : NO_SEL, cls = a < b ? a : b;
+		const struct src_hit *was = a == cls ? &c->old_hits[i++] : NULL;
+		const struct src_hit *is = b == cls ? &c->new_hits[j++] : NULL;
 
-		if (was && is && was->cls != is->cls) {
-			if (was->cls < is->cls)
-				is = NULL;
-			else
-				was = NULL;
-		}
-		cls = was ? was->cls : is->cls;
-		i += was != NULL;
-		j += is != NULL;
 		if (effective(was) != effective(is) || (moved && effective(was)))
 			class_changed(c, cls);
 		if ((was && was->adds) != (is && is->adds) ||

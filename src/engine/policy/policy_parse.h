@@ -9,6 +9,7 @@
 struct compiler {
 	struct policy *p;
 	struct policy_report *report;
+	const struct json *member_at, *members_at; /* the two spellings of one autogroup */
 };
 
 /* Where a selector stands decides what it may be and how a mistake is worded. */

@@ -112,6 +112,8 @@ static bool find_autogroup(struct compiler *c, const struct json *at, struct byt
 		if (bytes_equal_str(name, autogroup_kinds[i].name)) {
 			f->kind = autogroup_kinds[i].kind;
 			f->role = autogroup_kinds[i].role;
+			if (f->kind == SEL_MEMBER && ctx != CTX_TEST)
+				*(name.n == 6 ? &c->member_at : &c->members_at) = at;
 			if (f->kind == SEL_MEMBER)
 				f->name = bytes_str("autogroup:member");
 			return true;
