@@ -16,10 +16,6 @@
 
 #include "base/err.h"
 
-struct sum_pair {
-	uint64_t v[2];
-};
-
 struct row_entry {
 	uint32_t slot;
 	struct sum_pair of_pivot, of_other; /* as the other sees it; as the pivot sees the other */
@@ -322,11 +318,6 @@ static void take_row(struct policy_state *s, uint32_t slot, struct row *r)
 	qsort(r->v, r->n, sizeof(*r->v), by_entry);
 }
 
-static bool sums_differ(struct sum_pair a, struct sum_pair b)
-{
-	return a.v[0] != b.v[0] || a.v[1] != b.v[1];
-}
-
 static void compare_rows(struct change *c, const struct row *was, const struct row *is)
 {
 	uint32_t i = 0, j = 0;
@@ -476,7 +467,7 @@ void policy_ids_fini(struct policy_ids *ids)
 	*ids = (struct policy_ids){ 0 };
 }
 
-static void ids_push(struct policy_ids *ids, uint64_t id)
+void policy_ids_push(struct policy_ids *ids, uint64_t id)
 {
 	mem_reserve(ids->v, ids->n, ids->cap);
 	ids->v[ids->n++] = id;
@@ -495,7 +486,7 @@ static void report(struct change *c, struct policy_ids *affected)
 	sort_unique(&c->sure);
 	for (uint32_t i = 0; i < c->sure.n; i++)
 		if (c->s->nodes[c->sure.v[i]])
-			ids_push(affected, c->s->nodes[c->sure.v[i]]->n.id);
+			policy_ids_push(affected, c->s->nodes[c->sure.v[i]]->n.id);
 	if (affected->n)
 		qsort(affected->v, affected->n, sizeof(*affected->v), by_id);
 }
@@ -540,7 +531,7 @@ static void swap(struct policy_state *s, struct node *old, struct node *new)
 	mem_free(served);
 }
 
-static void forget_filters(struct policy_state *s)
+void state_forget_filters(struct policy_state *s)
 {
 	for (uint32_t i = 0; i < s->n_slots; i++)
 		if (s->nodes[i])
@@ -561,7 +552,7 @@ static void apply(struct policy_state *s, struct node *old, struct node *new,
 		return;
 	}
 	if (s->filters_stale)
-		forget_filters(s);
+		state_forget_filters(s);
 	c.one_way = !old || !new;
 	if (old)
 		c.n_old = state_src_hits(s, old, &c.old_hits);
@@ -620,66 +611,4 @@ void policy_state_set_online(struct policy_state *s, uint64_t id, bool online,
 	n = old->n;
 	n.offline = !online;
 	apply(s, old, state_make_node(s, &n), affected);
-}
-
-/* ---- two states side by side ---- */
-
-typedef void sum_fn(struct policy_state *s, struct node *n, uint64_t out[2]);
-
-static void sum_row(struct policy_state *s, struct node *n, uint64_t out[2])
-{
-	const struct ids *peers = state_peers(s, n);
-
-	state_load(s, n);
-	for (uint32_t i = 0; i < peers->n; i++)
-		state_view_sum(s, s->nodes[peers->v[i]], out);
-	state_self_sum(s, n, out);
-}
-
-static void sum_ssh(struct policy_state *s, struct node *n, uint64_t out[2])
-{
-	state_ssh_sum(s, n, out);
-}
-
-static void sum_caps(struct policy_state *s, struct node *n, uint64_t out[2])
-{
-	state_caps_sum(s, n, out);
-}
-
-/* The cheap answers first: most differing nodes differ there. */
-static bool same_answers(struct policy_state *old, struct node *was, struct policy_state *next,
-			 struct node *is)
-{
-	static sum_fn *const sums[] = { state_filter_sum, sum_caps, sum_row, sum_ssh };
-
-	for (size_t i = 0; i < array_len(sums); i++) {
-		struct sum_pair a = { { 0, 0 } }, b = { { 0, 0 } };
-
-		sums[i](old, was, a.v);
-		sums[i](next, is, b.v);
-		if (sums_differ(a, b))
-			return false;
-	}
-	return true;
-}
-
-void policy_state_diff(struct policy_state *old, struct policy_state *next,
-		       struct policy_ids *affected)
-{
-	affected->n = 0;
-	if (old->filters_stale)
-		forget_filters(old);
-	if (next->filters_stale)
-		forget_filters(next);
-	for (uint32_t i = 0; i < old->n_slots; i++)
-		if (old->nodes[i] && !state_node(next, old->nodes[i]->n.id))
-			ids_push(affected, old->nodes[i]->n.id);
-	for (uint32_t i = 0; i < next->n_slots; i++) {
-		struct node *n = next->nodes[i], *was = n ? state_node(old, n->n.id) : NULL;
-
-		if (n && (!was || !same_answers(old, was, next, n)))
-			ids_push(affected, n->n.id);
-	}
-	if (affected->n)
-		qsort(affected->v, affected->n, sizeof(*affected->v), by_id);
 }
