@@ -179,11 +179,14 @@ struct policy *policy_compile(struct bytes text, const struct policy_directory *
 		p->text = arena_bytes(&p->arena, text);
 	policy_constants(p);
 	copy_directory(p, dir);
-	if ((text.n && !read_text(&c)) || !compile_sections(&c, dir) || report->errors > errors) {
+	if ((text.n && !read_text(&c)) || !compile_sections(&c, dir) ||
+	    (!policy_index_spans(p) &&
+	     !policy_complain(&c, p->root, NULL, "the policy names more than %d prefixes",
+			      SPANS_MAX)) ||
+	    report->errors > errors) {
 		policy_unref(p);
 		return NULL;
 	}
-	policy_index_spans(p);
 	collect_publics(p);
 	return p;
 }

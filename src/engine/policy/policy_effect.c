@@ -325,19 +325,13 @@ static void compare_rows(struct change *c, const struct row *was, const struct r
 	if (sums_differ(was->self, is->self))
 		ids_add(&c->sure, is->pivot);
 	while (i < was->n || j < is->n) {
-		const struct row_entry *a = i < was->n ? &was->v[i] : NULL;
-		const struct row_entry *b = j < is->n ? &is->v[j] : NULL;
+		uint32_t x = i < was->n ? was->v[i].slot : NO_NODE;
+		uint32_t y = j < is->n ? is->v[j].slot : NO_NODE, slot = x < y ? x : y;
+		const struct row_entry *a = x == slot ? &was->v[i++] : NULL;
+		const struct row_entry *b = y == slot ? &is->v[j++] : NULL;
 
-		if (a && b && a->slot != b->slot) {
-			if (a->slot < b->slot)
-				b = NULL;
-			else
-				a = NULL;
-		}
-		i += a != NULL;
-		j += b != NULL;
 		if (!a || !b || sums_differ(a->of_pivot, b->of_pivot))
-			ids_add(&c->sure, a ? a->slot : b->slot);
+			ids_add(&c->sure, slot);
 		if (!a || !b || sums_differ(a->of_other, b->of_other))
 			ids_add(&c->sure, is->pivot);
 	}
