@@ -4,11 +4,11 @@
 #     bob -- office (easy) ---+
 # The walking skeleton: two nodes join our own server with an auth key. They reach each other by
 # name of address from the first packet, through the relay, and then directly. With UDP blocked the
-# relay alone carries them. What the policy does not allow stays outside.
+# relay alone carries them. The filter is in force, and kill -9, down, up and logout do what they say.
 #
 # WEFT_BIN: folder with weft-control, weftd and weft (default build/asan/src/prog).
 . "$(dirname "$0")/../lab/e2e.sh"
-bin=$(realpath "${WEFT_BIN:-$(dirname "$0")/../../build/asan/src/prog}")
+bin=${WEFT_BIN:-$(realpath "$(dirname "$0")/../../build/asan/src/prog")}
 for program in weft-control weftd weft; do
 	[ -x "$bin/$program" ] || skip "$bin/$program is not built"
 done
@@ -68,14 +68,22 @@ lab nat office kind udp-blocked
 check "with UDP blocked the relay takes over" wait_for 20 ping4 alice "$b"
 check "and back" wait_for 5 ping4 bob "$a"
 
-# Nothing is allowed: nothing comes in.
-echo '{"acls":[]}' | on server "$bin/weft-control" --config "$dir/control.yaml" policy set >/dev/null
+# The filter is in force: with shields up nobody opens anything towards bob, but his answers come.
+weft bob set --shields-up
 closed() { ! ping4 alice "$b"; }
-check "an empty policy closes the way" wait_for 10 closed
+check "shields keep alice out" wait_for 5 closed
+check "answers to bob come in" ping4 bob "$a"
+weft bob set --shields-up=false
+check "without them alice comes in again" wait_for 5 ping4 alice "$b"
 
 # A daemon that was killed finds its way back with what it has on disk.
 stop alice KILL
-echo '{"acls":[{"action":"accept","src":["*"],"dst":["*:*"]}]}' |
-	on server "$bin/weft-control" --config "$dir/control.yaml" policy set >/dev/null
 node alice
 check "alice is back after kill -9 without a login" wait_for 20 ping4 alice "$b"
+
+check "down takes the addresses away" weft alice down
+check_not "and the way with them" ping4 alice "$b"
+check "up brings them back without a key" weft alice up --timeout 20s
+check "and the way" wait_for 10 ping4 alice "$b"
+check "logout forgets the key" weft alice logout
+check "and says so" sh -c '! "$0" --socket "$1" status' "$bin/weft" "$dir/alice.sock"
