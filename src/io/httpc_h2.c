@@ -5,6 +5,7 @@
  */
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/mem.h"
 #include "io/httpc_conn.h"
@@ -363,7 +364,8 @@ static void create_session(struct httpc *c)
 	nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame);
 	nghttp2_session_callbacks_set_on_frame_not_send_callback(calls, on_not_sent);
 	nghttp2_session_callbacks_set_on_stream_close_callback(calls, on_stream_close);
-	nghttp2_session_client_new2(&c->h2->session, calls, c, option);
+	if (nghttp2_session_client_new2(&c->h2->session, calls, c, option) != 0)
+		abort(); /* no memory, as in mem_alloc() */
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(calls);
 }

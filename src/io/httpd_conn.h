@@ -144,6 +144,7 @@ void exchange_ended(struct http_exchange *x); /* answered completely: logged; fr
 /* Of a body that comes at HTTPD_BODY_RATE at least; the clock runs since the exchange began. */
 int64_t exchange_body_time_left(const struct http_exchange *x);
 void exchange_drained(struct http_exchange *x);
+void exchange_doom(struct http_exchange *x); /* aborted when the turn ends, with on_gone */
 
 /* httpd_h1.c, httpd_h2.c: the ops; start takes a connection over from the sniffer. */
 extern const struct httpd_proto_ops httpd_h1_ops, httpd_h2_ops;

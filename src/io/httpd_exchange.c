@@ -326,13 +326,20 @@ static void doom(void *arg)
 	x->conn->ops->abort(x);
 }
 
+void exchange_doom(struct http_exchange *x)
+{
+	if (x->doomed)
+		return;
+	x->doomed = true; /* not now: the caller does not expect on_gone inside his call */
+	loop_defer(http_loop(x), doom, x);
+}
+
 void http_reply_send(struct http_exchange *x, struct bytes data)
 {
 	if (!data.n || has_no_body(x) || x->doomed)
 		return;
 	if (http_reply_queued(x) + data.n > HTTPD_REPLY_QUEUE_MAX) {
-		x->doomed = true; /* not now: the caller does not expect on_gone inside this call */
-		loop_defer(http_loop(x), doom, x);
+		exchange_doom(x);
 		return;
 	}
 	x->sent += data.n;

@@ -11,6 +11,7 @@
  */
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -177,7 +178,8 @@ static void resume(struct http_exchange *x)
 
 static void h2_data(struct http_exchange *x, struct bytes data)
 {
-	buf_append(&x->out, data);
+	if (!buf_append(&x->out, data))
+		exchange_doom(x); /* no memory: better no answer than one with a hole */
 	resume(x);
 }
 
@@ -664,7 +666,8 @@ static void create_session(struct httpd_conn *c)
 	nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame);
 	nghttp2_session_callbacks_set_on_frame_send_callback(calls, on_frame_sent);
 	nghttp2_session_callbacks_set_on_stream_close_callback(calls, on_stream_close);
-	nghttp2_session_server_new(&c->h2->session, calls, c);
+	if (nghttp2_session_server_new(&c->h2->session, calls, c) != 0)
+		abort(); /* no memory, as in mem_alloc() */
 	nghttp2_session_callbacks_del(calls);
 }
 

@@ -37,7 +37,6 @@ enum {
 	RECEIVE_MS = 120000,
 	QUEUE_BYTES = 256 << 10,
 	QUEUE_AGE_MS = 5000,
-	MARK = 64 << 10,
 	NOTSENT_LOWAT = 64 << 10,
 	RECORD = (16 << 10) - 1500,
 	PORT_TLS = 443,
@@ -170,7 +169,8 @@ static void pump(void *arg)
 	struct mono now = loop_now(c->loop);
 
 	c->pump_due = false;
-	while (!c->destroyed && c->state >= GREETED && stream_queued(c->stream) < MARK) {
+	while (!c->destroyed && c->state >= GREETED &&
+	       stream_queued(c->stream) < DERP_CLIENT_MARK) {
 		uint64_t n = 0;
 
 		buf_clear(&c->out);
@@ -293,7 +293,7 @@ static void take_ping(struct derp_client *c, struct bytes body)
 	if (!derp_get_ping(body, data))
 		return;
 	derp_put_ping(&w, DERP_PONG, data);
-	if (stream_queued(c->stream) < MARK)
+	if (stream_queued(c->stream) < DERP_CLIENT_MARK)
 		send_frame(c, bytes_of(frame, writer_done(&w)));
 }
 
@@ -418,7 +418,7 @@ static void own_stream(struct derp_client *c, struct stream *s)
 	c->stream = s;
 	if (fd >= 0)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
-	stream_set_mark(s, MARK);
+	stream_set_mark(s, DERP_CLIENT_MARK);
 	stream_set_up(s, &frames_up, c);
 }
 

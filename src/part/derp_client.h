@@ -26,6 +26,9 @@ struct log;
 struct loop;
 struct tls_ctx;
 
+/* on_drain comes when the queue falls below this after having reached it. */
+enum { DERP_CLIENT_MARK = 64 << 10 };
+
 struct derp_client_conf {
 	const char *host;    /* TLS name and Host header; resolved unless an address is given */
 	uint16_t port;       /* 0: 443, or 3340 for plain HTTP */

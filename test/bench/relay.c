@@ -2,7 +2,7 @@
  * Load for a relay: bulk flows between pairs of clients, a small flow beside them whose delay is
  * measured, and the memory of idle clients. Without --relay it forks a relay of ours.
  *
- *   bench-relay [--plain] [--flows N] [--size BYTES] [--seconds S] [--idle N]
+ *   bench-relay [--plain] [--same] [--flows N] [--size BYTES] [--seconds S] [--idle N]
  *               [--relay HOST:PORT] [--to HOST:PORT]
  *
  * --to: receivers connect there (another relay of the mesh). TLS certificates are not checked.
@@ -30,16 +30,18 @@
 #include "part/derp_client.h"
 #include "part/derp_server/derp_server.h"
 
-enum { PING_MS = 5, BATCH = 16, SAMPLES_MAX = 100000 };
+enum { PING_MS = 5, PING_BYTES = 100, BATCH = 16, SAMPLES_MAX = 100000 };
 
 struct options {
-	bool plain;
+	bool plain, same;
 	int64_t flows, size, seconds, idle;
 	const char *relay, *to;
 };
 
 static const struct opt opts[] = {
 	{ "plain", OPT_FLAG, offsetof(struct options, plain), NULL, NULL, "no TLS" },
+	{ "same", OPT_FLAG, offsetof(struct options, same), NULL, NULL,
+	  "all flows end at the client that the small flow ends at" },
 	{ "flows", OPT_INT, offsetof(struct options, flows), "1", "N", "bulk flows" },
 	{ "size", OPT_INT, offsetof(struct options, size), "1400", "BYTES", "of their packets" },
 	{ "seconds", OPT_INT, offsetof(struct options, seconds), "5", "N", "how long" },
@@ -178,7 +180,8 @@ static void on_packet(void *arg, const struct key *from, struct bytes pkt)
 	(void)from;
 	e->packets++;
 	e->bytes += pkt.n;
-	if (e != &b->into[b->o.flows] || !b->measuring || b->delay_count == SAMPLES_MAX)
+	if (e != &b->into[b->o.flows] || !b->measuring || pkt.n != PING_BYTES ||
+	    b->delay_count == SAMPLES_MAX)
 		return;
 	memcpy(&sent, pkt.p + 8, sizeof(sent));
 	b->delays[b->delay_count++] = (double)(mono_now().ns - sent) / 1e6;
@@ -214,7 +217,7 @@ static void wait_up(struct bench *b, unsigned n)
 static void on_ping(struct io_timer *t)
 {
 	struct bench *b = container_of(t, struct bench, ping);
-	uint8_t pkt[100] = { 4 };
+	uint8_t pkt[PING_BYTES] = { 4 };
 	int64_t at = mono_now().ns;
 
 	memcpy(pkt + 8, &at, sizeof(at));
@@ -240,9 +243,10 @@ static void fill(struct bench *b, const uint8_t *pkt)
 {
 	for (int64_t i = 0; i < b->o.flows; i++) {
 		struct derp_client *c = b->from[i].client;
+		const struct end *to = &b->into[b->o.same ? b->o.flows : i];
 
 		for (int n = 0; n < BATCH && derp_client_queued(c) < 128 << 10; n++)
-			if (!derp_client_send(c, &b->into[i].key, bytes_of(pkt, (size_t)b->o.size)))
+			if (!derp_client_send(c, &to->key, bytes_of(pkt, (size_t)b->o.size)))
 				break;
 	}
 }
@@ -252,9 +256,11 @@ static void report(const struct bench *b, double seconds)
 	uint64_t bytes = 0, packets = 0, least = UINT64_MAX, most = 0;
 	size_t n = b->delay_count;
 
-	for (int64_t i = 0; i < b->o.flows; i++) {
+	for (int64_t i = 0; i <= b->o.flows; i++) {
 		bytes += b->into[i].bytes;
 		packets += b->into[i].packets;
+		if (i == b->o.flows)
+			break;
 		least = b->into[i].bytes < least ? b->into[i].bytes : least;
 		most = b->into[i].bytes > most ? b->into[i].bytes : most;
 	}
@@ -352,7 +358,6 @@ int main(int argc, char **argv)
 		b.into = mem_alloc(n * sizeof(*b.into));
 		b.delays = mem_alloc(SAMPLES_MAX * sizeof(double));
 		for (size_t i = 0; i < n; i++) {
-			/* All bulk goes to where the small flow goes too: that queue is shared. */
 			open_end(&b, &b.from[i], b.relay);
 			open_end(&b, &b.into[i], b.to);
 		}

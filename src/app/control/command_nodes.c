@@ -166,8 +166,13 @@ static int nodes_rename(struct command *cmd)
 static int set_expiry(struct command *cmd, struct tn_node *n, struct wall at, const char *action)
 {
 	n->expiry = at;
+	if (store_put_node(cmd->c->store, n, cmd->err) < 0 ||
+	    command_done(cmd, action, n->name, "") < 0)
+		return -1;
 	model_touch(&cmd->c->model, n, PART_EXPIRY);
-	return node_changed(cmd, n, action, "");
+	core_node_touched(cmd->c, n);
+	put_node(cmd->out, n);
+	return 0;
 }
 
 static int nodes_expire(struct command *cmd)

@@ -16,6 +16,8 @@
 #include "io/httpd.h"
 #include "io/tcp.h"
 #include "io/tls.h"
+#include "part/derp_server/derp_server.h"
+#include "part/stun_server.h"
 
 enum { SWEEP_MS = 1000, LOGIN_PER_MINUTE = 20, CONNECT_PER_MINUTE = 600 };
 
@@ -163,6 +165,40 @@ static int open_store(struct control *c, struct err *err)
 	return 0;
 }
 
+/* ---- the relay inside ---- */
+
+static void on_verify(void *arg, uint64_t client, const struct key *key, struct addrport from)
+{
+	struct control *c = arg;
+
+	(void)from;
+	derp_server_decide(c->derp, client, model_node_by_key(&c->model, key) != NULL);
+}
+
+static int open_relay(struct control *c, struct err *err)
+{
+	struct derp_server_conf conf = { .log = &c->log, .on_verify = on_verify, .arg = c };
+
+	if (!c->conf.relay)
+		return 0;
+	if (store_secret(c->store, "relay key", &conf.private_key, err) < 0 ||
+	    store_commit(c->store, err) < 0)
+		return -1;
+	c->derp = derp_server_create(c->loop, &conf);
+	secret32_wipe(&conf.private_key);
+	return 0;
+}
+
+static int start_stun(struct control *c, struct addrport at, struct err *err)
+{
+	struct stun_server_conf conf = { .at = { at.ip, (uint16_t)c->conf.stun_port } };
+
+	if (!c->conf.relay || !c->conf.stun_port)
+		return 0;
+	c->stun = stun_server_create(c->loop, &conf, err);
+	return c->stun ? 0 : err_wrap(err, "STUN of the relay (stun_port: 0 turns it off)");
+}
+
 static int open_tls(struct control *c, struct err *err)
 {
 	struct tls_server_conf conf = { .alpn = "http/1.1" };
@@ -215,7 +251,8 @@ struct control *control_create(struct loop *loop, const struct config *conf, str
 	io_timer_init(&c->commit_timer, on_commit);
 	io_timer_init(&c->sweep_timer, on_sweep);
 	c->zstd = ZSTD_createCCtx();
-	if (open_store(c, err) < 0 || open_tls(c, err) < 0 || load_derp_map(c, err) < 0) {
+	if (open_store(c, err) < 0 || open_relay(c, err) < 0 || open_tls(c, err) < 0 ||
+	    load_derp_map(c, err) < 0) {
 		control_destroy(c);
 		return NULL;
 	}
@@ -245,6 +282,8 @@ int control_start(struct control *c, struct err *err)
 	c->front_listener = tcp_listen(c->loop, at, on_accept, c, err);
 	if (!c->front_listener)
 		return err_wrap(err, "listen on %s", c->conf.listen);
+	if (start_stun(c, at, err) < 0)
+		return -1;
 	c->admin_listener = admin_listen(c, err);
 	if (!c->admin_listener)
 		return -1;
@@ -306,6 +345,8 @@ void control_destroy(struct control *c)
 	if (c->store)
 		(void)core_commit_now(c, &err);
 	logins_fini(&c->logins);
+	derp_server_destroy(c->derp);
+	stun_server_destroy(c->stun);
 	httpd_destroy(c->front);
 	httpd_destroy(c->inner);
 	httpd_destroy(c->admin);

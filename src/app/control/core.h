@@ -18,10 +18,12 @@
 #include "crypto/secret.h"
 #include "io/loop.h"
 
+struct derp_server;
 struct err;
 struct http_exchange;
 struct httpd;
 struct store;
+struct stun_server;
 struct tcp_listener;
 struct tls_ctx;
 typedef struct ZSTD_CCtx_s ZSTD_CCtx;
@@ -52,6 +54,8 @@ struct control {
 	struct httpd *front, *inner, *admin;
 	struct tcp_listener *front_listener, *admin_listener;
 	struct tls_ctx *tls;
+	struct derp_server *derp;
+	struct stun_server *stun;
 	struct buf derp_map;
 	uint64_t derp_hash;
 	struct logins logins;

@@ -35,6 +35,7 @@ void fragment_self(struct tn_node *n, const struct access_routes *routes, struct
 bool fragment_patch(const struct tn_node *n, uint64_t rev, struct wall now, struct buf *out);
 /* Appends a Node for a key that is no longer known: expired, so that its daemon asks for a login.
  */
+void fragment_unknown(const struct key *key, const char *domain, struct wall now, struct buf *out);
 void fragment_deleted(const struct tn_node *n, struct wall now, struct buf *out);
 
 /* What peers may know of a host, without what would break a strict reader. Appends JSON. */

@@ -14,6 +14,7 @@
 #include "io/httpd.h"
 #include "io/stream.h"
 #include "io/websocket.h"
+#include "part/derp_server/derp_server.h"
 #include "part/noise_stream.h"
 #include "wire/tailcfg_map.h"
 
@@ -230,13 +231,6 @@ static void on_robots(void *arg, struct http_exchange *x, const struct http_requ
 	http_reply(x, 200, "text/plain", bytes_str("User-agent: *\nDisallow: /\n"));
 }
 
-static void on_204(void *arg, struct http_exchange *x, const struct http_request *req)
-{
-	(void)arg;
-	(void)req;
-	http_reply(x, 204, NULL, (struct bytes){ 0 });
-}
-
 /* A relay asks whether it may serve a node: yes when any tailnet knows it. */
 static void on_verify(void *arg, struct http_exchange *x, const struct http_request *req)
 {
@@ -260,6 +254,14 @@ static void on_verify(void *arg, struct http_exchange *x, const struct http_requ
 	arena_fini(&arena);
 }
 
+static void on_derp(void *arg, struct http_exchange *x, const struct http_request *req)
+{
+	struct control *c = arg;
+
+	if (!c->derp || !derp_server_handle(c->derp, x, req))
+		http_reply_text(x, 404, "no relay runs here");
+}
+
 static const struct httpd_route routes[] = {
 	{ "GET", "/key", on_key, 0 },
 	{ NULL, "/ts2021", on_ts2021, 0 },
@@ -269,7 +271,7 @@ static const struct httpd_route routes[] = {
 	{ "GET", "/metrics", on_metrics, 0 },
 	{ "GET", "/derpmap/default", on_derp_map, 0 },
 	{ "GET", "/robots.txt", on_robots, 0 },
-	{ "GET", "/generate_204", on_204, 0 },
+	DERP_SERVER_ROUTES(on_derp),
 	{ "POST", "/verify", on_verify, 4096 },
 };
 

@@ -45,10 +45,26 @@ static size_t queued(void *arg)
 	return derp_client_queued(l->client);
 }
 
+static void dial_later(struct link *l)
+{
+	l->id = 0;
+	derp_client_destroy(l->client);
+	l->client = NULL;
+	io_timer_in_ms(l->mesh->conf.loop, &l->retry, RETRY_MS);
+}
+
+static void on_dropped(void *arg)
+{
+	struct link *l = arg;
+
+	log_warn(l->mesh->conf.log, "link to %s:%u was dropped by our side", l->host, l->port);
+	dial_later(l);
+}
+
 static void on_up(void *arg)
 {
 	struct link *l = arg;
-	struct derp_link link = { write_frames, queued, l };
+	struct derp_link link = { write_frames, queued, DERP_CLIENT_MARK, on_dropped, l };
 
 	log_info(l->mesh->conf.log, "link to %s:%u up", l->host, l->port);
 	l->last[0] = 0;
@@ -80,10 +96,7 @@ static void on_down(void *arg, const struct err *why)
 	(void)bytes_to_cstr(bytes_str(why->text), l->last, sizeof(l->last));
 	if (l->id)
 		derp_server_link_down(l->mesh->conf.server, l->id);
-	l->id = 0;
-	derp_client_destroy(l->client);
-	l->client = NULL;
-	io_timer_in_ms(l->mesh->conf.loop, &l->retry, RETRY_MS);
+	dial_later(l);
 }
 
 static void on_retry(struct io_timer *t)

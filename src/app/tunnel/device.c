@@ -183,7 +183,7 @@ struct device *device_create(const struct device_conf *conf, struct err *err)
 	map_init(&d->by_key, key_of_peer, NULL);
 	map_init(&d->by_prefix, key_of_allowed, NULL);
 	d->allowed = wg_allowed_set_create();
-	if (tun_open(&d->tun, &tun, err) < 0 || device_set_port(d, 0, err) < 0 ||
+	if ((!conf->no_tun && tun_open(&d->tun, &tun, err) < 0) || device_set_port(d, 0, err) < 0 ||
 	    make_engines(d, err) < 0) {
 		device_destroy(d);
 		return NULL;
@@ -210,12 +210,24 @@ void device_destroy(struct device *d)
 	mem_free(d);
 }
 
+static int tell_machine(struct device *d, struct device_peer *p, struct err *err)
+{
+	struct wg_peer_conf conf = { .public_key = p->public_key,
+				     .psk = p->psk,
+				     .owner = p->owner,
+				     .keepalive_s = p->keepalive_s };
+
+	/* Without a private key the machine takes no peers: they follow when there is one. */
+	if (secret_is_zero(&d->private_key, sizeof(d->private_key)))
+		return 0;
+	return wg_peer_add(d->wg, &conf, &p->id, err);
+}
+
 int device_set_private_key(struct device *d, const struct secret32 *key, struct err *err)
 {
 	struct device_peer *self;
 	struct key public_key = { 0 };
 
-	(void)err;
 	if (secret_equal(key, &d->private_key, sizeof(*key)))
 		return 0;
 	if (!secret_is_zero(key, sizeof(*key)))
@@ -226,6 +238,12 @@ int device_set_private_key(struct device *d, const struct secret32 *key, struct 
 	d->private_key = *key;
 	d->public_key = public_key;
 	wg_set_private_key(d->wg, key);
+	list_each_safe (it, &d->peers) {
+		struct device_peer *p = list_entry(it, struct device_peer, link);
+
+		if (wg_peer_id_is_none(p->id) && tell_machine(d, p, err) < 0)
+			device_peer_remove(d, p);
+	}
 	return 0;
 }
 
@@ -256,16 +274,6 @@ static bool free_owner(struct device *d, uint32_t *owner)
 		return true;
 	}
 	return false;
-}
-
-static int tell_machine(struct device *d, struct device_peer *p, struct err *err)
-{
-	struct wg_peer_conf conf = { .public_key = p->public_key,
-				     .psk = p->psk,
-				     .owner = p->owner,
-				     .keepalive_s = p->keepalive_s };
-
-	return wg_peer_add(d->wg, &conf, &p->id, err);
 }
 
 struct device_peer *device_peer_add(struct device *d, const struct key *public_key, struct err *err)
@@ -323,6 +331,7 @@ int device_peer_set_psk(struct device *d, struct device_peer *p, const struct se
 		return 0;
 	p->psk = *psk;
 	(void)wg_peer_remove(d->wg, p->id);
+	p->id = (struct wg_peer_id){ 0 };
 	datapath_forget(d->datapath, old);
 	d->by_owner[old] = NULL;
 	if (!free_owner(d, &p->owner))

@@ -35,6 +35,7 @@ struct device_conf {
 	int threads; /* -1: what suits the machine */
 	size_t memory_bytes;
 	bool plain_tun, no_tso, no_uso, no_gso, no_gro, no_coalesce, never_equal_tail;
+	bool no_tun; /* for tests of what is configured: packets go nowhere */
 	void (*on_broken)(void *arg, const struct err *why);
 	void *arg;
 };
@@ -52,7 +53,7 @@ struct device_peer {
 	struct addrport endpoint; /* family 0: not known */
 	uint16_t keepalive_s;
 	uint32_t owner;
-	struct wg_peer_id id;
+	struct wg_peer_id id; /* none: not in the machine, for want of a private key */
 	struct list allowed;
 };
 

@@ -12,7 +12,7 @@
 
 size_t uapi_request_length(struct bytes input)
 {
-	const uint8_t *at = memmem(input.p, input.n, "\n\n", 2);
+	const uint8_t *at = input.n ? memmem(input.p, input.n, "\n\n", 2) : NULL;
 
 	return at ? (size_t)(at - input.p) + 2 : 0;
 }

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/hujson.h"
+#include "base/text.h"
+#include "crypto/hash.h"
 #include "engine/policy/policy_parse.h"
 
 static const char *const top_keys[] = {
@@ -263,4 +266,18 @@ void policy_unref(struct policy *p)
 struct bytes policy_text(const struct policy *p)
 {
 	return p->text;
+}
+
+void policy_etag(struct bytes text, char out[65])
+{
+	uint8_t sum[32];
+	struct buf b;
+
+	buf_init(&b, 4 * (size_t)POLICY_TEXT_MAX);
+	if (text.n > POLICY_TEXT_MAX || hujson_format(text, &b, NULL) < 0)
+		hash_sha256(sum, text);
+	else
+		hash_sha256(sum, buf_bytes(&b));
+	text_hex(bytes_of(sum, sizeof(sum)), out);
+	buf_fini(&b);
 }

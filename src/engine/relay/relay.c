@@ -233,9 +233,12 @@ uint64_t relay_link(struct relay *r, struct mono now)
 {
 	uint8_t frame[DERP_HEADER_LEN];
 	struct writer w = writer_of(frame, sizeof(frame));
-	struct conn *c = conn_create(r, CONN_LINK);
+	struct conn *c;
 
 	(void)now;
+	if (r->draining)
+		return 0;
+	c = conn_create(r, CONN_LINK);
 	c->key = r->key;
 	derp_put_empty(&w, DERP_WATCH_CONNS);
 	(void)conn_notice(r, c, bytes_of(frame, writer_done(&w)));

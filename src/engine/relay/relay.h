@@ -79,7 +79,7 @@ void relay_set_rates(struct relay *r, uint64_t client_rate, uint64_t client_burs
  * draining. not_ideal: it said that this is not the node it should be on.
  */
 uint64_t relay_accept(struct relay *r, struct mono now, struct addrport from, bool not_ideal);
-/* We connected to a relay of our region and greeted it as a mesh member; WatchConns goes out. */
+/* We connected to a relay of our region as a mesh member; WatchConns goes out. 0: draining. */
 uint64_t relay_link(struct relay *r, struct mono now);
 /* The connection is over, for whatever reason; id is forgotten. Unknown ids are ignored. */
 void relay_remove(struct relay *r, struct mono now, uint64_t id);

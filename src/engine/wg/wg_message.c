@@ -20,7 +20,7 @@ unsigned wg_message_type(struct bytes datagram)
 	struct reader r = reader_of(datagram);
 	uint32_t type = read_le32(&r);
 
-	return !r.bad && type >= WG_INITIATION && type <= WG_TRANSPORT ? type : 0;
+	return !r.bad && type <= WG_TRANSPORT ? type : 0;
 }
 
 void wg_initiation_encode(const struct wg_initiation *m, uint8_t out[WG_INITIATION_LEN])

@@ -98,8 +98,12 @@ static void log_end(const struct port *p, const char *why)
 /* At once: nothing more is said. */
 static void port_drop(struct port *p, const char *why)
 {
+	struct derp_link link = p->link;
+
 	log_end(p, why);
 	port_free(p);
+	if (link.on_dropped)
+		link.on_dropped(link.arg);
 }
 
 /* What is queued goes out, then the stream ends; a peer that does not take it is cut off. */
@@ -108,7 +112,7 @@ static void port_goodbye(struct port *p)
 	struct derp_server *s = p->server;
 
 	if (!p->stream) {
-		port_free(p);
+		port_drop(p, "the relay restarts");
 		return;
 	}
 	log_end(p, relay_close_reason(s->relay, p->id));
@@ -158,7 +162,7 @@ static void port_write(struct port *p)
 	struct derp_server *s = p->server;
 
 	while (p->output_due && p->id) {
-		if (port_queued(p) >= MARK) {
+		if (port_queued(p) >= (p->stream ? MARK : p->link.mark)) {
 			port_wait(p, write_timeout(p));
 			return;
 		}
@@ -465,7 +469,8 @@ uint64_t derp_server_link_up(struct derp_server *s, const struct derp_link *link
 {
 	uint64_t id = relay_link(s->relay, loop_now(s->loop));
 
-	port_create(s, id)->link = *link;
+	if (id)
+		port_create(s, id)->link = *link;
 	pump_later(s);
 	return id;
 }

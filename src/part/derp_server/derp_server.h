@@ -89,14 +89,18 @@ void derp_server_set_rates(struct derp_server *s, uint64_t client_rate, uint64_t
 /*
  * A link to another relay of the region. Whoever dialed it (as a client, with this server's key and
  * the mesh key) passes frames in and bytes out; link_up() when it is greeted, link_down() when it
- * is lost. write copies; it is called until queued() reaches 32 KiB and goes on after
- * derp_server_link_drain().
+ * is lost.
  */
 struct derp_link {
-	void (*write)(void *arg, struct bytes frames);
+	void (*write)(void *arg, struct bytes frames); /* copies */
 	size_t (*queued)(void *arg);
+	/* Writing stops when queued() reaches this and goes on with derp_server_link_drain(). */
+	size_t mark;
+	/* The server has let go of the link: it was not read, or the server drains. */
+	void (*on_dropped)(void *arg);
 	void *arg;
 };
+/* 0: the server drains. */
 uint64_t derp_server_link_up(struct derp_server *s, const struct derp_link *link);
 void derp_server_link_frame(struct derp_server *s, uint64_t link, const struct derp_frame *frame);
 void derp_server_link_drain(struct derp_server *s, uint64_t link);

@@ -282,6 +282,7 @@ TEST(relay_mesh_of_three_over_tcp)
 	struct relay_mesh *mesh[RELAYS];
 	struct end x, y, z;
 	struct secret32 mesh_key;
+	uint8_t big[1400] = { 4 };
 
 	memset(mesh_key.b, 0x42, 32);
 	for (uint8_t i = 0; i < RELAYS; i++)
@@ -313,6 +314,14 @@ TEST(relay_mesh_of_three_over_tcp)
 	CHECK_STR(buf_cstr(&y.got), "x to y");
 	CHECK_STR(buf_cstr(&z.got), "y to z");
 	CHECK_STR(buf_cstr(&x.got), "z to x");
+	/* Far more than a link takes at a time. */
+	y.packets = 0;
+	for (int i = 0; i < 2000; i++) {
+		(void)derp_client_send(x.client, &y.key, bytes_of(big, sizeof(big)));
+		if (i % 20 == 19)
+			turn_for_ms(&b[0], 0);
+	}
+	CHECK(turn_until(&b[0], &y.packets, 1500));
 	end_fini(&x);
 	CHECK(turn_until(&b[0], &y.gone, 1) && y.why_gone == DERP_GONE_DISCONNECTED);
 	end_fini(&y);

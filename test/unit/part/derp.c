@@ -4,7 +4,9 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "crypto/x25519.h"
 #include "derp_support.h"
+#include "io/websocket.h"
 
 #include "kit/kit.h"
 
@@ -227,6 +229,57 @@ TEST(derp_fast_start_has_no_http_answer)
 	    "GET /derp HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: DERP\r\n"
 	    "Derp-Fast-Start: 1\r\n\r\n");
 	CHECK(r.got.n == 45 && r.got.p[0] == DERP_SERVER_KEY);
+	raw_fini(&r);
+	bench_fini(&b);
+}
+
+static void on_websocket(void *arg, struct stream *s)
+{
+	struct raw *r = arg;
+
+	r->s = s;
+	stream_set_up(s, &raw_up, r);
+}
+
+static void on_no_websocket(void *arg, const struct err *why)
+{
+	struct raw *r = arg;
+
+	CHECK_STR(why->text, "");
+	r->closes++;
+}
+
+TEST(derp_over_websocket)
+{
+	struct bench b;
+	struct raw r = { 0 };
+	struct tcp_conf to = { 0 };
+	struct websocket_conf conf = { .host = "localhost",
+				       .path = "/derp",
+				       .protocol = "derp",
+				       .on_stream = on_websocket,
+				       .on_fail = on_no_websocket,
+				       .arg = &r };
+	struct derp_client_info info = { .version = 2 };
+	struct secret32 priv, shared;
+	uint8_t frame[512], nonce[BOX_NONCE_LEN] = { 0 };
+	struct writer w = writer_of(frame, sizeof(frame));
+
+	bench_init(&b);
+	bench_start(&b, false);
+	buf_init(&r.got, 1 << 16);
+	to.to = (struct addrport){ ip_v4(127, 0, 0, 1), b.port };
+	(void)websocket_connect(tcp_connect(b.loop, &to), &conf);
+	CHECK(turn_until(&b, &r.bytes, 45));
+	CHECK(r.got.n == 45 && r.got.p[0] == DERP_SERVER_KEY);
+	memset(priv.b, 5, 32);
+	x25519_public(info.key.b, &priv);
+	CHECK(box_shared(&shared, &priv, derp_server_key(b.server)->b));
+	derp_put_client_info(&w, &info, &shared, nonce);
+	stream_send(r.s, bytes_of(frame, 7)); /* message boundaries mean nothing */
+	stream_send(r.s, bytes_of(frame + 7, writer_done(&w) - 7));
+	CHECK(turn_until(&b, &r.bytes, 45 + 58));
+	CHECK(r.got.p[45] == DERP_SERVER_INFO);
 	raw_fini(&r);
 	bench_fini(&b);
 }

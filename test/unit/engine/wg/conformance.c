@@ -177,7 +177,8 @@ TEST(engine_confirms_with_a_keepalive_when_nothing_waits)
 
 TEST(responder_waits_for_the_first_datagram)
 {
-	uint8_t plain[2048];
+	uint8_t plain[2048], response[92];
+	struct judge other;
 	struct court c;
 	uint64_t counter;
 
@@ -186,10 +187,14 @@ TEST(responder_waits_for_the_first_datagram)
 	CHECK(fetch(&c) && judge_take_response(&c.judge, c.out, c.out_n));
 	CHECK(wg_output(c.wg, c.now, c.peer, bytes_of(inner, sizeof(inner))));
 	CHECK(fetch(&c) && c.out[0] == 1); /* no session to send with: one of its own */
+	other = c.judge;
+	CHECK(judge_take_initiation(&other, c.out, c.out_n));
+	judge_response(&other, response);
 	CHECK(!fetch(&c));
 	CHECK_INT(give_sealed(&c, 0, "", 0), WG_KEEPALIVE);
 	CHECK(fetch(&c));
 	CHECK_INT(judge_open(&c.judge, c.out, c.out_n, &counter, plain), 32);
+	CHECK_INT(give(&c, response, sizeof(response)), WG_DROP_INDEX); /* no longer wanted */
 	court_close(&c);
 }
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/rand.h"
-#include "engine/wg/wg_allowed.h"
+#include "engine/wg/wg_machine.h"
 #include "kit/kit.h"
 #include "link.h"
 
@@ -58,6 +58,9 @@ TEST(sim_one_way_traffic_is_answered_by_keepalives)
 		link_send(l, LINK_A, i);
 		link_run_ms(l, 100);
 	}
+	/* Control watches, so data threads need not wake it for each packet. */
+	CHECK(wg_table_lane(wg_table(l->side[LINK_A].wg), 7)->watched_send);
+	CHECK(wg_table_lane(wg_table(l->side[LINK_B].wg), 7)->watched_receive);
 	/* B: a keepalive each 10 s. A: none, it has data. No second handshake. */
 	CHECK(l->side[LINK_B].sent_type[4] >= 9 && l->side[LINK_B].sent_type[4] <= 10);
 	CHECK_INT(l->side[LINK_A].sent_type[4], 1000);
@@ -302,6 +305,7 @@ TEST(sim_initiations_stop_after_90_seconds)
 		CHECK(memcmp(tape.from_a[i].p + 8, tape.from_a[i - 1].p + 8, 32) != 0);
 	}
 	CHECK_INT(wg_count(l->side[LINK_A].wg, WG_COUNT_HANDSHAKES_GIVEN_UP), 1);
+	CHECK(l->side[LINK_A].wg->index.n <= 2); /* each retry gave its index back */
 	CHECK(wg_peer_status(l->side[LINK_A].wg, l->now.mono, l->side[LINK_A].peer, &st));
 	CHECK_INT(st.staged, 0);
 	l->side[LINK_A].cut = false;
@@ -344,6 +348,43 @@ TEST(sim_silence_after_data_starts_a_handshake)
 	link_destroy(l);
 }
 
+TEST(sim_handshake_messages_count_as_signs_of_life)
+{
+	struct link *l = link_create(45, NULL);
+
+	link_send(l, LINK_A, 0); /* B owes a keepalive at 10 s ... */
+	link_run_ms(l, 6000);
+	wg_peer_handshake(l->side[LINK_A].wg, l->now, l->side[LINK_A].peer);
+	link_run_ms(l, 14000); /* ... and its response paid for it */
+	CHECK_INT(handshakes_sent(l), 2);
+	CHECK_INT(l->side[LINK_B].sent_type[4], 0);
+	l->side[LINK_B].cut = true;
+	link_send(l, LINK_A, 1); /* unanswered ... */
+	link_run_ms(l, 7000);
+	l->side[LINK_B].cut = false;
+	wg_peer_handshake(l->side[LINK_B].wg, l->now, l->side[LINK_B].peer);
+	link_run_ms(l, 5); /* on its way */
+	l->side[LINK_B].cut = true;
+	link_run_ms(l, 20000); /* ... until their initiation came */
+	CHECK_INT(l->side[LINK_A].sent_type[1], 2);
+	CHECK_INT(l->side[LINK_A].sent_type[2], 1);
+	link_destroy(l);
+}
+
+TEST(sim_traffic_keeps_the_attempts_going)
+{
+	struct link *l = link_create(46, NULL);
+
+	l->side[LINK_A].cut = true;
+	for (uint32_t i = 0; i < 20; i++) { /* 600 s */
+		link_send(l, LINK_A, i);
+		link_run_ms(l, 30000);
+	}
+	CHECK_INT(wg_count(l->side[LINK_A].wg, WG_COUNT_HANDSHAKES_GIVEN_UP), 0);
+	CHECK(l->side[LINK_A].sent_type[1] > 100);
+	link_destroy(l);
+}
+
 TEST(sim_persistent_keepalive)
 {
 	struct link *l = link_create(32, NULL);
@@ -376,6 +417,8 @@ TEST(sim_keys_are_wiped_after_nine_minutes)
 	link_run_ms(l, 360000);
 	CHECK(wg_table_session(wg_table(l->side[0].wg), index) == NULL);
 	CHECK(wg_table_lane(wg_table(l->side[0].wg), 7)->sending == NULL);
+	CHECK(!wg_table_lane(wg_table(l->side[0].wg), 7)->watched_send);
+	CHECK(!wg_table_lane(wg_table(l->side[1].wg), 7)->watched_receive);
 	CHECK(wg_deadline(l->side[0].wg).ns == INT64_MAX); /* an idle machine sleeps */
 	link_send(l, LINK_A, 1);
 	link_run_ms(l, 100);
@@ -504,6 +547,7 @@ TEST(sim_nudge_restarts_the_session_with_the_next_packet)
 	link_run_ms(l, 1000);
 	CHECK_INT(handshakes_sent(l), 1); /* not by itself */
 	link_send(l, LINK_A, 1);
+	CHECK(wg_table_lane(wg_table(l->side[0].wg), 7)->sending != NULL); /* until then */
 	link_run_ms(l, 1000);
 	CHECK_INT(handshakes_sent(l), 2);
 	CHECK_INT(l->side[LINK_B].seen[1], 1); /* and the packet did not wait */
@@ -547,6 +591,23 @@ TEST(sim_sent_packets_give_their_room_back)
 	}
 	CHECK_INT(count_seen(&l->side[LINK_B], 200), 200);
 	CHECK_INT(wg_count(l->side[LINK_A].wg, WG_COUNT_STAGED_DROPPED), 0);
+	link_destroy(l);
+}
+
+TEST(sim_private_key_change_ends_attempts)
+{
+	struct link *l = link_create(47, NULL);
+
+	l->side[LINK_A].cut = true;
+	link_send(l, LINK_A, 0);
+	wg_set_private_key(l->side[LINK_A].wg, &l->side[LINK_A].private_key);
+	link_run_ms(l, 60000);
+	CHECK_INT(l->side[LINK_A].sent_type[1], 1);
+	CHECK_INT(wg_count(l->side[LINK_A].wg, WG_COUNT_STAGED_DROPPED), 1);
+	link_send(l, LINK_A, 1);
+	wg_set_private_key(l->side[LINK_A].wg, &l->side[LINK_A].private_key);
+	link_send(l, LINK_A, 2);
+	CHECK_INT(l->side[LINK_A].sent_type[1], 3); /* without waiting out the old key's 5 s */
 	link_destroy(l);
 }
 
