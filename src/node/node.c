@@ -664,6 +664,7 @@ int node_start(struct node *n, struct bytes prefs, const char *auth_key, struct 
 	if (need_control(n, err) < 0)
 		return -1;
 	if (auth_key && *auth_key) {
+		n->error[0] = '\0'; /* of an attempt before */
 		n->login_wanted = true;
 		control_client_pause(n->control, false);
 		/* A key that ran out must be a new one; any other is refreshed. */
@@ -686,6 +687,7 @@ void node_login_interactive(struct node *n)
 		set_error(n, err.text);
 		return;
 	}
+	n->error[0] = '\0';
 	n->login_wanted = true;
 	control_client_pause(n->control, false);
 	control_client_login(n->control, CONTROL_LOGIN_NEW_KEY, NULL);

@@ -118,10 +118,11 @@ static int set_aside(const char *path, struct err *err)
 	if (rename(path, aside) < 0)
 		ret = err_sys(err, "move the unreadable %s aside", path);
 	else
-		ret = err_set(err, ERR_MALFORMED,
-			      "%s cannot be read (%.60s); it is now %s. Put it back repaired, or "
-			      "start again for a new identity",
-			      path, why.text, aside);
+		ret =
+		    err_set(err, ERR_MALFORMED,
+			    "%s cannot be read (%.60s) and was moved to %s; put it back repaired, "
+			    "or start again for a new identity",
+			    path, why.text, strrchr(aside, '/') + 1);
 	mem_free(aside);
 	return ret;
 }

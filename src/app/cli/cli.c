@@ -114,6 +114,10 @@ static int run(struct cli *cli, const struct opt_program *program, int argc, cha
 	}
 	argc--;
 	argv++;
+	if (argc && (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h"))) {
+		opt_print_command_help(stdout, program, c);
+		return 0;
+	}
 	cli->argc = argc;
 	cli->argv = argv;
 	values = mem_alloc(sizeof(*values));

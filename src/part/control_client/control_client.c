@@ -835,10 +835,9 @@ void control_client_login(struct control_client *c, unsigned flags, const char *
 	cancel(&c->reg);
 	cancel(&c->map);
 	io_timer_stop(&c->watchdog);
-	if (auth_key && *auth_key) {
-		forget_auth_key(c);
+	forget_auth_key(c);
+	if (auth_key && *auth_key)
 		c->auth_key = mem_strdup(auth_key);
-	}
 	c->followup[0] = '\0';
 	c->trying_is_new = false;
 	c->trying = c->conf.keys.node;
