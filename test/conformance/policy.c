@@ -256,12 +256,12 @@ static const char *last_part(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	return slash && slash[1] ? slash + 1 : path;
+	return slash ? slash + 1 : path;
 }
 
 int main(int argc, char **argv)
 {
-	const char *dir = argv[argc - 1];
+	char *dir = argv[argc - 1];
 	struct tally sum = { 0 };
 	struct dirent **list;
 	struct stat st;
@@ -273,6 +273,8 @@ int main(int argc, char **argv)
 		(void)printf("no captures at %s\n", argc < 2 ? "(no folder named)" : dir);
 		return 77;
 	}
+	for (size_t len = strlen(dir); len > 1 && dir[len - 1] == '/'; len--)
+		dir[len - 1] = '\0'; /* the last part names the category */
 	ok = run_folder(last_part(dir), dir, &sum);
 	n = scandir(dir, &list, NULL, by_name);
 	for (int i = 0; i < n; i++) {

@@ -203,7 +203,7 @@ void policy_caps_fini(struct policy_caps *c)
 
 void state_caps_sum(struct policy_state *s, const struct node *n, uint64_t out[2])
 {
-	struct policy_caps c;
+	struct policy_caps c = { 0 };
 
 	if (policy_state_caps(s, n->n.id, &c, NULL) < 0)
 		return;
@@ -249,7 +249,7 @@ int policy_state_peer_caps(struct policy_state *s, uint64_t id, uint64_t src,
 			   struct policy_caps *out, struct err *err)
 {
 	const struct node *n = state_node(s, id), *from = state_node(s, src);
-	struct policy_filter f;
+	struct policy_filter f = { 0 };
 	struct caps c = { 0 };
 	struct caps all = { 0 };
 

@@ -391,7 +391,7 @@ int policy_state_peers(struct policy_state *s, uint64_t id, struct policy_peers 
 		look(s, s->nodes[row->v[i]], &v);
 		publish(&out->arena, &v, s->nodes[row->v[i]]->n.id, &out->v[out->n++]);
 	}
-	if (out->n)
+	if (out->v && out->n)
 		qsort(out->v, out->n, sizeof(*out->v), by_id);
 	look_at_self(s, n, &v);
 	publish(&out->arena, &v, id, &out->self);
