@@ -22,6 +22,7 @@ enum {
 	MACHINE_SHARE = 64, /* of its memory */
 	SINGLE_THREAD_MB = 96,
 	MTU_DEFAULT = 1280,
+	PLAIN_SPARE = 128, /* headers of ours, and some */
 };
 
 static uint64_t machine_bytes(void)
@@ -129,7 +130,8 @@ static void ready_group(struct datapath *dp)
 static int make_vector(struct datapath *dp, struct err *err)
 {
 	struct ingress *in = dp->in;
-	bool gro = uses_gro(dp);
+	/* Jumbo datagrams need the large slots even when nothing merges them. */
+	bool gro = uses_gro(dp) || dp->conf.mtu > UDP_PLAIN_SLOT - PLAIN_SPARE;
 
 	udp_vector_destroy(in->vector);
 	in->slots = slots_for(dp->buffer_bytes, gro);
@@ -350,14 +352,13 @@ static void resume_threads(struct datapath *dp)
 
 void datapath_set_sockets(struct datapath *dp, struct udp *udp4, struct udp *udp6)
 {
-	bool gro = uses_gro(dp);
 	struct err err;
 
 	pause_threads(dp);
 	dp->conf.udp4 = udp4;
 	dp->conf.udp6 = udp6;
 	memset(dp->in->overflows, 0, sizeof(dp->in->overflows));
-	if (gro != uses_gro(dp) && make_vector(dp, &err) < 0)
+	if (make_vector(dp, &err) < 0)
 		abort(); /* no address space for a megabyte */
 	resume_threads(dp);
 }
@@ -371,9 +372,13 @@ void datapath_set_tun(struct datapath *dp, const struct tun *tun)
 
 void datapath_set_mtu(struct datapath *dp, unsigned mtu)
 {
+	struct err err;
+
 	pause_threads(dp);
 	dp->conf.mtu = mtu;
 	wg_set_mtu(dp->conf.wg, mtu);
+	if (make_vector(dp, &err) < 0)
+		abort(); /* no address space for a megabyte */
 	resume_threads(dp);
 }
 

@@ -276,7 +276,9 @@ static unsigned source_with_vni(struct ingress *in, unsigned source, const uint8
 
 	s.vni = (uint32_t)geneve[4] << 16 | (uint32_t)geneve[5] << 8 | geneve[6];
 	if (last->vni != s.vni || !addrport_equal(last->addr, s.addr)) {
-		if (in->source_count == sizeof(in->sources) / sizeof(in->sources[0]))
+		/* Whoever mixes tunnels in a batch on purpose is not followed any further; the
+		 * second half is kept for the slots themselves. */
+		if (in->source_count >= UDP_PLAIN_VECTOR)
 			return source;
 		in->sources[in->source_count++] = s;
 	}

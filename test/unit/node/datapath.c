@@ -290,3 +290,33 @@ TEST(datagrams_that_are_not_ours_are_counted)
 	end_close(&a);
 	end_close(&b);
 }
+
+/* Merged datagrams that change their tunnel number all the time: more sources than a batch holds.
+ */
+TEST(a_batch_of_many_tunnels_stays_within_its_table)
+{
+	struct end a, b;
+	struct addrport to;
+	uint8_t data[64 * 40] = { 0 };
+	struct udp_run run = { .to = &to, .p = data, .n = sizeof(data), .segment = 40 };
+	unsigned never = 0;
+
+	end_open(&a, 1, 0, "openssl");
+	end_open(&b, 2, 0, "openssl");
+	to = (struct addrport){ ip_v4(127, 0, 0, 1), b.udp.port };
+	for (int i = 0; i < 64; i++) {
+		data[i * 40 + 2] = 0x7a;
+		data[i * 40 + 3] = 0x12;
+		data[i * 40 + 6] = (uint8_t)i;
+		data[i * 40 + 8] = 4;
+	}
+	for (int i = 0; i < 8; i++)
+		CHECK(udp_send_run(&a.udp, &run).datagrams == 64);
+	for (int i = 0; i < 400 && datapath_count(b.dp, DATAPATH_DROP_INDEX) < 512; i++) {
+		(void)turn_until(&a, &b, &never, 0);
+		datapath_turn(b.dp, now());
+	}
+	CHECK_INT(datapath_count(b.dp, DATAPATH_DROP_INDEX), 512);
+	end_close(&a);
+	end_close(&b);
+}
