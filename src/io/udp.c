@@ -84,7 +84,7 @@ static int prepare(int fd, const struct udp_conf *conf, struct err *err)
 
 int udp_adopt(struct udp *u, int fd, struct err *err)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { 0 };
 	socklen_t n = sizeof(addr);
 
 	if (getsockname(fd, (struct sockaddr *)&addr, &n) < 0)

@@ -166,7 +166,7 @@ static void account(struct egress *e, const struct egress_run *run)
 
 static void flush(struct egress *e)
 {
-	bool dead[DATAPATH_RUNS];
+	bool dead[DATAPATH_RUNS] = { false };
 
 	for (unsigned i = 0; i < e->runs; i++)
 		dead[i] = !number_run(e, &e->run[i]);

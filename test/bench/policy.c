@@ -246,9 +246,9 @@ static void change_nodes(struct world *w, struct policy_state *s)
 	say_spread("it leaves", leaves, told[2]);
 }
 
-static void edit_policy(struct world *w, struct policy_state *s)
+static void edit_policy(struct world *w, struct policy_state *s, bool open)
 {
-	struct policy *p = compile(w, true);
+	struct policy *p = compile(w, open);
 	struct mono start = mono_now();
 	struct policy_state *next = policy_state_with(s, p);
 	struct policy_ids affected;
@@ -311,7 +311,7 @@ int main(void)
 	ask_peers(s);
 	change_nodes(&w, s);
 	say_memory("all asked");
-	edit_policy(&w, s);
+	edit_policy(&w, s, true);
 	say_memory("two states side by side");
 	(void)printf("everybody may reach everybody:\n");
 	policy_state_destroy(s);
@@ -321,6 +321,7 @@ int main(void)
 	ask_filters(s, "first time");
 	ask_peers(s);
 	change_nodes(&w, s);
+	edit_policy(&w, s, true);
 	policy_state_destroy(s);
 	policy_unref(p);
 	return 0;

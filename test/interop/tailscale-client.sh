@@ -61,12 +61,12 @@ admin() { "$control" --config "$dir/control.yaml" "$@"; }
 ts() { local i=$1; shift; timeout 20 "$TAILSCALE_BIN/tailscale" --socket="$dir/$i.sock" "$@"; }
 up() { timeout 30 "$TAILSCALE_BIN/tailscale" --socket="$dir/$1.sock" up --login-server https://10.9.0.1 --authkey "$key" --hostname "node$1" "${@:2}"; }
 
-admin serve 2>"$dir/control.log" &
+"$control" --config "$dir/control.yaml" serve 2>"$dir/control.log" &
 server=$!
 check "the server answers" '"?status"?.*pass|server_url' admin server status
 admin users create alice --role owner >/dev/null
 key=$(admin keys create --user alice --reusable -o json | sed 's/.*"key":"\([^"]*\)".*/\1/')
-for i in 1 2; do
+for i in 1 2 3; do
     "$TAILSCALE_BIN/tailscaled" --no-logs-no-support --tun=userspace-networking --statedir="$dir/ts$i" \
         --socket="$dir/$i.sock" --port=$((41640 + i)) >"$dir/ts$i.log" 2>&1 &
     pids="$pids $!"
@@ -85,6 +85,21 @@ admin routes approve node1 10.88.0.0/16 >/dev/null
 check "a route is approved by hand" '10.88.0.0/16' ts 2 status --json
 ts 1 set --hostname=renamed
 check "a new host name reaches the peer" 'renamed' ts 2 status
+
+# Node 3 logs in by the page: wrong password, then the right one.
+echo correct-horse | admin users password alice >/dev/null || bad "users password"
+timeout 60 "$TAILSCALE_BIN/tailscale" --socket="$dir/3.sock" up --login-server https://10.9.0.1 --hostname node3 \
+    >"$dir/up3" 2>&1 &
+up3=$!
+check "the client shows a login page" 'https://10.9.0.1/a/[0-9a-f]{32}' cat "$dir/up3"
+url=$(grep -Eo 'https://10.9.0.1/a/[0-9a-f]{32}' "$dir/up3" | head -1)
+csrf=$(curl -s --cacert "$dir/cert.pem" "$url" | grep -Eo 'name=csrf value=[0-9a-f]+' | cut -d= -f3)
+post() { curl -s --cacert "$dir/cert.pem" --data-urlencode "csrf=$csrf" --data-urlencode user=alice --data-urlencode "password=$1" "$url"; }
+check "a wrong password is refused" 'password is wrong' post battery-staple
+check "the right one lets the device in" 'The device is in' post correct-horse
+if wait $up3; then ok "the parked client comes up"; else bad "the parked client comes up"; fi
+check "its peers see it" 'node3 .*alice' ts 1 status
+
 ts 2 logout
 check "logout" 'Logged out' ts 2 status
 if up 2 >/dev/null 2>&1; then ok "login again"; else bad "login again"; fi
@@ -94,7 +109,7 @@ admin nodes extend node2 >/dev/null
 check "the expiry is lifted without a login" 'renamed' ts 2 status
 kill $server
 wait $server 2>/dev/null
-admin serve 2>>"$dir/control.log" &
+"$control" --config "$dir/control.yaml" serve 2>>"$dir/control.log" &
 server=$!
 pids="$pids $server"
 check "both come back after a restart" '"online":true.*"online":true' admin nodes list -o json

@@ -181,9 +181,11 @@ check "a removed peer is gone" sh -c "! ip netns exec wfA1-$id ping -q -c 1 -W 1
 check "wg setconf brings it back" wg setconf wfA1 "$work/sync.conf"
 in_a 1 wg set wfA1 peer "$peer" endpoint 10.77.1.3:51822
 check "and it works" in_a 1 ping -q -c 3 -i 0.3 -W 3 10.9.1.2
-check "a port in use is refused" sh -c "
-    ip netns exec wfA1-$id python3 -c 'import socket,time; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind((\"\",4444)); time.sleep(3)' &
-    sleep 0.5; ! wg set wfA1 listen-port 4444"
+in_a 1 python3 -c 'import socket,time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 4444)); time.sleep(60)' & holder=$!
+wait_for 100 sh -c "ip netns exec wfA1-$id ss -Hlun | grep -q :4444"
+check "a port in use is refused" sh -c "! wg set wfA1 listen-port 4444"
+kill $holder
 
 # Peers come and go under traffic.
 in_a 1 ping -q -i 0.02 -w 6 10.9.1.2 >"$work/ping3" & p3=$!
@@ -224,5 +226,5 @@ kill "$weftd2"; wait "$weftd2"; status=$?
 check "SIGTERM ends it with status 0 ($status)" test $status = 0
 check "and its socket is gone" test ! -e /var/run/wireguard/wfA2.sock
 check "no sanitizer complained" sh -c "! grep -E 'Sanitizer|runtime error' '$work'/weftd?.log"
-[ $failed = 0 ] || { echo "--- weftd 1"; tail -20 "$work/weftd1.log"; echo "--- weftd 2"; tail -20 "$work/weftd2.log"; }
+[ $failed = 0 ] || { echo "--- weftd 1"; tail -n 20 "$work/weftd1.log"; echo "--- weftd 2"; tail -n 20 "$work/weftd2.log"; }
 exit $failed

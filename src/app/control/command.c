@@ -138,7 +138,7 @@ int command_node(struct command *cmd, struct bytes which, struct tn_node **out)
 int command_duration(struct command *cmd, struct bytes text, int64_t *s)
 {
 	static const struct {
-		char unit;
+		uint8_t unit;
 		int64_t s;
 	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
 	uint64_t n;

@@ -111,7 +111,7 @@ static int users_delete(struct command *cmd)
 static int users_role(struct command *cmd)
 {
 	struct tn_user *u;
-	enum tn_role role;
+	enum tn_role role = ROLE_MEMBER;
 
 	if (command_user(cmd, command_word(cmd, 0), &u) < 0 ||
 	    parse_role(cmd, command_word(cmd, 1), &role) < 0)
@@ -235,21 +235,24 @@ out:
 	return ret;
 }
 
-static int find_key(struct command *cmd, struct auth_key **out)
+/* NULL with a sentence. */
+static struct auth_key *find_key(struct command *cmd)
 {
+	struct auth_key *k = NULL;
 	uint64_t id;
 
-	*out = text_u64(command_word(cmd, 0), INT64_MAX, &id) ? model_key(cmd->tailnet, (int64_t)id)
-							      : NULL;
-	return *out ? 0
-		    : err_set(cmd->err, ERR_USAGE, "there is no such key; `keys list` shows ids");
+	if (text_u64(command_word(cmd, 0), INT64_MAX, &id))
+		k = model_key(cmd->tailnet, (int64_t)id);
+	if (!k)
+		(void)err_set(cmd->err, ERR_USAGE, "there is no such key; `keys list` shows ids");
+	return k;
 }
 
 static int keys_revoke(struct command *cmd)
 {
-	struct auth_key *k;
+	struct auth_key *k = find_key(cmd);
 
-	if (find_key(cmd, &k) < 0)
+	if (!k)
 		return -1;
 	k->revoked = true;
 	if (store_put_key(cmd->c->store, k, cmd->err) < 0 ||
@@ -261,9 +264,9 @@ static int keys_revoke(struct command *cmd)
 
 static int keys_delete(struct command *cmd)
 {
-	struct auth_key *k;
+	struct auth_key *k = find_key(cmd);
 
-	if (find_key(cmd, &k) < 0)
+	if (!k)
 		return -1;
 	if (store_delete_key(cmd->c->store, k, cmd->err) < 0 ||
 	    command_done(cmd, "key.delete", k->user ? k->user->login : "tags", "") < 0)

@@ -19,7 +19,8 @@
 #include "part/derp_server/derp_server.h"
 #include "part/stun_server.h"
 
-enum { SWEEP_MS = 1000, LOGIN_PER_MINUTE = 20, CONNECT_PER_MINUTE = 600 };
+/* Many nodes may come back at once from behind one NAT. */
+enum { SWEEP_MS = 1000, LOGIN_PER_MINUTE = 20, CONNECT_PER_MINUTE = 30000 };
 
 /* ---- timers ---- */
 
@@ -117,6 +118,31 @@ static int first_tailnet(struct control *c, struct err *err)
 	return store_put_tailnet(c->store, t, err);
 }
 
+/* The newest policy that loads; with none, nobody reaches more than their own nodes. */
+static void load_last_good(struct control *c, struct tailnet *t, struct access_ids *ids)
+{
+	int64_t id = INT64_MAX;
+	struct err err;
+	struct buf text;
+	bool loaded = false;
+
+	while (!loaded && store_policy_before(c->store, t, &id, &text, &err) == 0) {
+		loaded = access_load(t, buf_bytes(&text), ids, &err) == 0;
+		if (loaded) {
+			log_warn(&c->log, "policy %lld of tailnet %s is in force instead",
+				 (long long)id, t->name);
+			mem_free(t->policy);
+			t->policy = bytes_strdup(buf_bytes(&text));
+		}
+		buf_fini(&text);
+	}
+	if (loaded)
+		return;
+	log_error(&c->log, "tailnet %s has no policy that loads: nodes reach their owner's alone",
+		  t->name);
+	(void)access_load(t, (struct bytes){ 0 }, ids, &err);
+}
+
 static void load_access(struct control *c)
 {
 	list_each (it, &c->model.tailnets) {
@@ -125,11 +151,9 @@ static void load_access(struct control *c)
 		struct err err;
 
 		if (access_load(t, bytes_str(t->policy ? t->policy : ""), &ids, &err) < 0) {
-			log_error(&c->log,
-				  "policy of tailnet %s does not load: %s; nobody reaches "
-				  "more than their own nodes until it is repaired",
-				  t->name, err.text);
-			(void)access_load(t, (struct bytes){ 0 }, &ids, &err);
+			log_error(&c->log, "newest policy of tailnet %s does not load: %s", t->name,
+				  err.text);
+			load_last_good(c, t, &ids);
 		}
 		list_each (node, &t->nodes) {
 			struct tn_node *n = list_entry(node, struct tn_node, link);

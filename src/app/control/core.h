@@ -61,6 +61,7 @@ struct control {
 	struct logins logins;
 	struct rate login_rate, connect_rate;
 	ZSTD_CCtx *zstd;
+	size_t keepalive_zstd; /* length of a compressed keep-alive, 0: not known yet */
 
 	struct list due;       /* map streams with something to say */
 	struct list graveyard; /* deleted nodes, until the streams were told */

@@ -64,15 +64,16 @@ static bool compress(struct control *c, struct bytes json, struct buf *out)
 static size_t keepalive_length(struct control *c, bool zstd)
 {
 	struct buf b;
-	size_t n = sizeof(keepalive_json) - 1;
 
 	if (!zstd)
-		return n;
-	buf_init(&b, 256);
-	if (compress(c, bytes_str(keepalive_json), &b))
-		n = b.n;
-	buf_fini(&b);
-	return n;
+		return sizeof(keepalive_json) - 1;
+	if (!c->keepalive_zstd) {
+		buf_init(&b, 256);
+		if (compress(c, bytes_str(keepalive_json), &b))
+			c->keepalive_zstd = b.n;
+		buf_fini(&b);
+	}
+	return c->keepalive_zstd;
 }
 
 /*

@@ -194,7 +194,7 @@ static int hex_digit(uint8_t c)
 static bool form_get(struct bytes body, const char *name, char *out, size_t size)
 {
 	size_t n = strlen(name), used = 0;
-	struct bytes pair;
+	struct bytes pair = { 0 };
 
 	while (body.n) {
 		size_t end = 0;

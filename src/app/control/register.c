@@ -177,11 +177,42 @@ static void update_node(struct control *c, struct tn_node *n, const struct admis
 	hostinfo_apply(&c->model, n, a->host, &change);
 }
 
+/* The disk did not take it: the model must not know more than the disk. */
+static void take_back(struct control *c, struct tn_node *n, bool is_new, const struct tn_node *was)
+{
+	store_rollback(c->store);
+	if (!n)
+		return;
+	if (is_new) {
+		model_remove_node(&c->model, n);
+		list_append(&c->graveyard, &n->link);
+		core_flush_soon(c);
+		return;
+	}
+	if (!key_equal(&n->key, &was->key))
+		model_rekey(&c->model, n, &was->key);
+	n->expiry = was->expiry;
+	n->authorized = was->authorized;
+	n->ephemeral = was->ephemeral;
+}
+
+static int write_admission(struct control *c, const struct admission *a, struct tn_node *n,
+			   bool is_new, struct err *err)
+{
+	(void)core_auto_approve(c, n);
+	if (store_put_node(c->store, n, err) < 0)
+		return -1;
+	core_audit(c, a->tailnet, a->user ? a->user->login : "auth-key",
+		   is_new ? "node.create" : "node.login", n->name, a->key ? "auth key" : "login");
+	return core_commit_now(c, err);
+}
+
 /* One transaction: the key is consumed, the node is written. */
 static struct tn_node *admit(struct control *c, const struct admission *a, struct err *err)
 {
 	struct tn_node *n =
 	    model_node_of_machine(a->tailnet, a->machine, a->n_tags ? NULL : a->user);
+	struct tn_node was = n ? *n : (struct tn_node){ 0 };
 	bool is_new = !n;
 
 	if (core_commit_now(c, err) < 0) /* what others wrote stays out of our transaction */
@@ -194,16 +225,10 @@ static struct tn_node *admit(struct control *c, const struct admission *a, struc
 		n = add_node(c, a, err);
 	else
 		update_node(c, n, a);
-	if (!n || store_put_node(c->store, n, err) < 0) {
-		store_rollback(c->store);
+	if (!n || write_admission(c, a, n, is_new, err) < 0) {
+		take_back(c, n, is_new, &was);
 		return NULL;
 	}
-	(void)core_auto_approve(c, n);
-	(void)store_put_node(c->store, n, err);
-	core_audit(c, a->tailnet, a->user ? a->user->login : "auth-key",
-		   is_new ? "node.create" : "node.login", n->name, a->key ? "auth key" : "login");
-	if (core_commit_now(c, err) < 0)
-		return NULL;
 	core_node_changed(c, n);
 	return n;
 }

@@ -49,6 +49,9 @@ int store_put_policy(struct store *s, const struct tailnet *t, struct bytes text
 /* The id-th policy of the history, 0: the newest. out is initialised here. */
 int store_get_policy(struct store *s, const struct tailnet *t, int64_t id, struct buf *out,
 		     struct err *err);
+/* The newest one older than *id, whose id then stands there. ERR_USAGE when there is none. */
+int store_policy_before(struct store *s, const struct tailnet *t, int64_t *id, struct buf *out,
+			struct err *err);
 int store_list_policies(struct store *s, const struct tailnet *t, struct json_out *o,
 			struct err *err);
 int store_audit(struct store *s, int64_t tailnet, const char *actor, const char *action,

@@ -168,6 +168,31 @@ int store_get_policy(struct store *s, const struct tailnet *t, int64_t id, struc
 	return step < 0 ? -1 : 0;
 }
 
+int store_policy_before(struct store *s, const struct tailnet *t, int64_t *id, struct buf *out,
+			struct err *err)
+{
+	struct sqlite_stmt *q = sqlite_prepare(s->db,
+					       "SELECT id, text FROM policy WHERE tailnet = ? AND"
+					       " id < ? ORDER BY id DESC LIMIT 1",
+					       err);
+	int step;
+
+	buf_init(out, POLICY_MAX);
+	if (!q)
+		return -1;
+	sqlite_bind_i64(q, 1, t->id);
+	sqlite_bind_i64(q, 2, *id);
+	step = sqlite_step(q, err);
+	if (step == 0)
+		return err_set(err, ERR_USAGE, "there is no earlier policy");
+	if (step < 0)
+		return -1;
+	*id = sqlite_i64(q, 0);
+	(void)buf_append(out, sqlite_text(q, 1));
+	sqlite_reset(q);
+	return 0;
+}
+
 static void put_time(struct json_out *o, const char *name, int64_t s)
 {
 	char at[WALL_TEXT_MAX];

@@ -441,7 +441,7 @@ static void run(struct tunnel *t)
 		};
 		int n = uapi_socket_fds(t->uapi, fds + UAPI);
 
-		(void)poll(fds, (nfds_t)(UAPI + n), timeout(t));
+		(void)poll(fds, UAPI + (nfds_t)n, timeout(t));
 		if (fds[WATCH].revents)
 			(void)rtnl_watch_read(t->watch, on_change, t);
 		if (fds[SIGNALS].revents)

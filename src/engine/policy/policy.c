@@ -95,20 +95,12 @@ static bool present(const struct json *root, const char *key)
 	return v && v->kind != JSON_NULL;
 }
 
-static bool both_member_spellings(struct compiler *c)
+/* The old spelling is fine, and so is the new one, but not in one file. */
+static bool one_member_spelling(struct compiler *c)
 {
-	static const char old[] = "\"autogroup:members\"", now[] = "\"autogroup:member\"";
-	const uint8_t *a = memmem(c->p->text.p, c->p->text.n, old, sizeof(old) - 1);
-	uint32_t at;
-
-	if (!a || !memmem(c->p->text.p, c->p->text.n, now, sizeof(now) - 1))
-		return false;
-	at = (uint32_t)(a - c->p->text.p);
-	policy_issue_add(c->report, POLICY_ERROR, c->p->text,
-			 (struct where){ at, at + sizeof(old) - 1 },
-			 "write autogroup:member everywhere", NULL,
-			 "autogroup:member and autogroup:members can not both be used");
-	return true;
+	return !c->member_at || !c->members_at ||
+	       policy_complain(c, c->members_at, "write autogroup:member everywhere",
+			       "autogroup:member and autogroup:members can not both be used");
 }
 
 static bool compile_sections(struct compiler *c, const struct policy_directory *dir)
@@ -129,13 +121,13 @@ static bool compile_sections(struct compiler *c, const struct policy_directory *
 	(void)policy_sel_of_kind(p, SEL_MEMBER);
 	(void)policy_sel_of_kind(p, SEL_TAGGED);
 	(void)policy_sel_of_kind(p, SEL_INTERNET);
-	if (both_member_spellings(c) || !policy_own_tags(c) || !policy_compile_postures(c) ||
-	    !policy_compile_grants(c) || !policy_compile_acls(c))
+	if (!policy_own_tags(c) || !policy_compile_postures(c) || !policy_compile_grants(c) ||
+	    !policy_compile_acls(c))
 		return false;
 	if (!present(p->root, "acls") && !present(p->root, "grants"))
 		open_all(p);
 	return policy_compile_approvers(c) && policy_compile_ssh(c) && policy_compile_attrs(c) &&
-	       policy_compile_tests(c);
+	       policy_compile_tests(c) && one_member_spelling(c);
 }
 
 static struct bytes *copy_list(struct policy *p, const struct bytes *from, size_t n)
@@ -176,7 +168,7 @@ struct policy *policy_compile(struct bytes text, const struct policy_directory *
 {
 	static const struct policy_directory nobody;
 	struct policy *p = mem_alloc(sizeof(*p));
-	struct compiler c = { p, report };
+	struct compiler c = { .p = p, .report = report };
 	size_t errors = report->errors;
 
 	p->refs = 1;
@@ -187,11 +179,14 @@ struct policy *policy_compile(struct bytes text, const struct policy_directory *
 		p->text = arena_bytes(&p->arena, text);
 	policy_constants(p);
 	copy_directory(p, dir);
-	if ((text.n && !read_text(&c)) || !compile_sections(&c, dir) || report->errors > errors) {
+	if ((text.n && !read_text(&c)) || !compile_sections(&c, dir) ||
+	    (!policy_index_spans(p) &&
+	     !policy_complain(&c, p->root, NULL, "the policy names more than %d prefixes",
+			      SPANS_MAX)) ||
+	    report->errors > errors) {
 		policy_unref(p);
 		return NULL;
 	}
-	policy_index_spans(p);
 	collect_publics(p);
 	return p;
 }

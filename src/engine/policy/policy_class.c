@@ -180,7 +180,7 @@ static int by_span(const void *a, const void *b)
  * Sorted by address, wider first, with a link to the next wider one: the spans around an address
  * are one binary search and a walk up, the spans inside a prefix are neighbours.
  */
-void policy_index_spans(struct policy *p)
+bool policy_index_spans(struct policy *p)
 {
 	struct span *spans = NULL;
 	uint32_t n = 0, cap = 0;
@@ -207,4 +207,5 @@ void policy_index_spans(struct policy *p)
 	}
 	p->spans = spans;
 	p->n_spans = n;
+	return n < SPANS_MAX;
 }

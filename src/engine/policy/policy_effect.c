@@ -16,10 +16,6 @@
 
 #include "base/err.h"
 
-struct sum_pair {
-	uint64_t v[2];
-};
-
 struct row_entry {
 	uint32_t slot;
 	struct sum_pair of_pivot, of_other; /* as the other sees it; as the pivot sees the other */
@@ -192,19 +188,11 @@ static void compare_classes(struct change *c)
 	if (c->n_new)
 		qsort(c->new_hits, c->n_new, sizeof(*c->new_hits), by_class);
 	while (i < c->n_old || j < c->n_new) {
-		const struct src_hit *was = i < c->n_old ? &c->old_hits[i] : NULL;
-		const struct src_hit *is = j < c->n_new ? &c->new_hits[j] : NULL;
-		uint32_t cls;
+		uint32_t a = i < c->n_old ? c->old_hits[i].cls : NO_SEL;
+		uint32_t b = j < c->n_new ? c->new_hits[j].cls : NO_SEL, cls = a < b ? a : b;
+		const struct src_hit *was = a == cls ? &c->old_hits[i++] : NULL;
+		const struct src_hit *is = b == cls ? &c->new_hits[j++] : NULL;
 
-		if (was && is && was->cls != is->cls) {
-			if (was->cls < is->cls)
-				is = NULL;
-			else
-				was = NULL;
-		}
-		cls = was ? was->cls : is->cls;
-		i += was != NULL;
-		j += is != NULL;
 		if (effective(was) != effective(is) || (moved && effective(was)))
 			class_changed(c, cls);
 		if ((was && was->adds) != (is && is->adds) ||
@@ -330,11 +318,6 @@ static void take_row(struct policy_state *s, uint32_t slot, struct row *r)
 	qsort(r->v, r->n, sizeof(*r->v), by_entry);
 }
 
-static bool sums_differ(struct sum_pair a, struct sum_pair b)
-{
-	return a.v[0] != b.v[0] || a.v[1] != b.v[1];
-}
-
 static void compare_rows(struct change *c, const struct row *was, const struct row *is)
 {
 	uint32_t i = 0, j = 0;
@@ -342,19 +325,13 @@ static void compare_rows(struct change *c, const struct row *was, const struct r
 	if (sums_differ(was->self, is->self))
 		ids_add(&c->sure, is->pivot);
 	while (i < was->n || j < is->n) {
-		const struct row_entry *a = i < was->n ? &was->v[i] : NULL;
-		const struct row_entry *b = j < is->n ? &is->v[j] : NULL;
+		uint32_t x = i < was->n ? was->v[i].slot : NO_NODE;
+		uint32_t y = j < is->n ? is->v[j].slot : NO_NODE, slot = x < y ? x : y;
+		const struct row_entry *a = x == slot ? &was->v[i++] : NULL;
+		const struct row_entry *b = y == slot ? &is->v[j++] : NULL;
 
-		if (a && b && a->slot != b->slot) {
-			if (a->slot < b->slot)
-				b = NULL;
-			else
-				a = NULL;
-		}
-		i += a != NULL;
-		j += b != NULL;
 		if (!a || !b || sums_differ(a->of_pivot, b->of_pivot))
-			ids_add(&c->sure, a ? a->slot : b->slot);
+			ids_add(&c->sure, slot);
 		if (!a || !b || sums_differ(a->of_other, b->of_other))
 			ids_add(&c->sure, is->pivot);
 	}
@@ -484,7 +461,7 @@ void policy_ids_fini(struct policy_ids *ids)
 	*ids = (struct policy_ids){ 0 };
 }
 
-static void ids_push(struct policy_ids *ids, uint64_t id)
+void policy_ids_push(struct policy_ids *ids, uint64_t id)
 {
 	mem_reserve(ids->v, ids->n, ids->cap);
 	ids->v[ids->n++] = id;
@@ -503,7 +480,7 @@ static void report(struct change *c, struct policy_ids *affected)
 	sort_unique(&c->sure);
 	for (uint32_t i = 0; i < c->sure.n; i++)
 		if (c->s->nodes[c->sure.v[i]])
-			ids_push(affected, c->s->nodes[c->sure.v[i]]->n.id);
+			policy_ids_push(affected, c->s->nodes[c->sure.v[i]]->n.id);
 	if (affected->n)
 		qsort(affected->v, affected->n, sizeof(*affected->v), by_id);
 }
@@ -548,7 +525,7 @@ static void swap(struct policy_state *s, struct node *old, struct node *new)
 	mem_free(served);
 }
 
-static void forget_filters(struct policy_state *s)
+void state_forget_filters(struct policy_state *s)
 {
 	for (uint32_t i = 0; i < s->n_slots; i++)
 		if (s->nodes[i])
@@ -569,7 +546,7 @@ static void apply(struct policy_state *s, struct node *old, struct node *new,
 		return;
 	}
 	if (s->filters_stale)
-		forget_filters(s);
+		state_forget_filters(s);
 	c.one_way = !old || !new;
 	if (old)
 		c.n_old = state_src_hits(s, old, &c.old_hits);
@@ -628,66 +605,4 @@ void policy_state_set_online(struct policy_state *s, uint64_t id, bool online,
 	n = old->n;
 	n.offline = !online;
 	apply(s, old, state_make_node(s, &n), affected);
-}
-
-/* ---- two states side by side ---- */
-
-typedef void sum_fn(struct policy_state *s, struct node *n, uint64_t out[2]);
-
-static void sum_row(struct policy_state *s, struct node *n, uint64_t out[2])
-{
-	const struct ids *peers = state_peers(s, n);
-
-	state_load(s, n);
-	for (uint32_t i = 0; i < peers->n; i++)
-		state_view_sum(s, s->nodes[peers->v[i]], out);
-	state_self_sum(s, n, out);
-}
-
-static void sum_ssh(struct policy_state *s, struct node *n, uint64_t out[2])
-{
-	state_ssh_sum(s, n, out);
-}
-
-static void sum_caps(struct policy_state *s, struct node *n, uint64_t out[2])
-{
-	state_caps_sum(s, n, out);
-}
-
-/* The cheap answers first: most differing nodes differ there. */
-static bool same_answers(struct policy_state *old, struct node *was, struct policy_state *next,
-			 struct node *is)
-{
-	static sum_fn *const sums[] = { state_filter_sum, sum_caps, sum_row, sum_ssh };
-
-	for (size_t i = 0; i < array_len(sums); i++) {
-		struct sum_pair a = { { 0, 0 } }, b = { { 0, 0 } };
-
-		sums[i](old, was, a.v);
-		sums[i](next, is, b.v);
-		if (sums_differ(a, b))
-			return false;
-	}
-	return true;
-}
-
-void policy_state_diff(struct policy_state *old, struct policy_state *next,
-		       struct policy_ids *affected)
-{
-	affected->n = 0;
-	if (old->filters_stale)
-		forget_filters(old);
-	if (next->filters_stale)
-		forget_filters(next);
-	for (uint32_t i = 0; i < old->n_slots; i++)
-		if (old->nodes[i] && !state_node(next, old->nodes[i]->n.id))
-			ids_push(affected, old->nodes[i]->n.id);
-	for (uint32_t i = 0; i < next->n_slots; i++) {
-		struct node *n = next->nodes[i], *was = n ? state_node(old, n->n.id) : NULL;
-
-		if (n && (!was || !same_answers(old, was, next, n)))
-			ids_push(affected, n->n.id);
-	}
-	if (affected->n)
-		qsort(affected->v, affected->n, sizeof(*affected->v), by_id);
 }

@@ -92,7 +92,7 @@ static bool parse_dsts(struct compiler *c, const struct json *dsts, struct grant
 
 	json_each (it, dsts) {
 		struct bytes text = text_trim(it->text);
-		uint32_t id;
+		uint32_t id = 0;
 
 		if (bytes_equal_str(text, "0.0.0.0/0") || bytes_equal_str(text, "::/0"))
 			ok = policy_complain(c, it, NULL,
@@ -118,7 +118,9 @@ static bool parse_dsts(struct compiler *c, const struct json *dsts, struct grant
 void policy_append_ports(struct policy *p, struct proto_group *g, const struct port_range *ports,
 			 uint32_t n)
 {
-	if (g->n_ports + n > g->cap_ports) {
+	if (!n)
+		return;
+	if (!g->ports || g->n_ports + n > g->cap_ports) {
 		uint32_t cap = 2 * (g->n_ports + n);
 		struct port_range *grown = policy_alloc(p, cap, sizeof(*grown));
 

@@ -5,7 +5,8 @@
 #include "engine/policy/policy_explain.h"
 #include "engine/policy/policy_say.h"
 
-enum { FINDINGS_MAX = 1000 };
+/* Every rule is held against every other one. */
+enum { FINDINGS_MAX = 1000, SHADOW_GRANTS_MAX = 8000 };
 
 struct linter {
 	struct policy_state *s;
@@ -178,7 +179,7 @@ static void lint_shadowed(struct linter *l)
 {
 	const struct policy *p = l->s->p;
 
-	for (uint32_t i = 0; i < p->n_grants; i++)
+	for (uint32_t i = 0; i < p->n_grants && p->n_grants <= SHADOW_GRANTS_MAX; i++)
 		for (uint32_t k = 0; k < p->n_grants; k++) {
 			const struct grant *n = &p->grants[i], *w = &p->grants[k];
 			bool same = n->acl == w->acl && n->rule == w->rule;

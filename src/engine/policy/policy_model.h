@@ -13,7 +13,6 @@
 #include "engine/policy/policy.h"
 
 enum limits {
-	SEL_MAX = 1 << 21,
 	SPANS_MAX = 1 << 20, /* prefixes of all literals together */
 	ISSUES_MAX = 64,
 	EXCERPT_MAX = 80,
@@ -134,11 +133,6 @@ struct grant {
 	bool drive, relay; /* companions to emit */
 	uint32_t rule;     /* number in its section */
 	struct where where;
-};
-
-struct ssh_login_map {
-	struct ssh_user *users;
-	uint32_t n;
 };
 
 struct ssh_entry {

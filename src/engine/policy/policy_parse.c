@@ -243,7 +243,7 @@ bool policy_check_keys(struct compiler *c, const struct json *object, const char
 	json_each (it, object) {
 		size_t i = 0;
 
-		if (ignore && it->key.n && it->key.p[0] == ignore)
+		if (ignore && it->key.n && it->key.p[0] == (uint8_t)ignore)
 			continue;
 		while (i < n && !bytes_equal_nocase(it->key, bytes_str(names[i])))
 			i++;

@@ -9,6 +9,7 @@
 struct compiler {
 	struct policy *p;
 	struct policy_report *report;
+	const struct json *member_at, *members_at; /* the two spellings of one autogroup */
 };
 
 /* Where a selector stands decides what it may be and how a mistake is worded. */
@@ -75,7 +76,7 @@ uint32_t policy_sel_of_kind(struct policy *p, enum sel_kind kind);
 bool policy_select_list(struct compiler *c, const struct json *list, enum sel_ctx ctx,
 			struct ids *out);
 uint32_t policy_class(struct policy *p, const struct ids *sels, const struct ids *postures);
-void policy_index_spans(struct policy *p);
+bool policy_index_spans(struct policy *p); /* false: more prefixes than SPANS_MAX */
 
 /* ---- ports (policy_ports.c) ---- */
 bool policy_proto(struct bytes text, bool allow_star, int *proto, const char **why,

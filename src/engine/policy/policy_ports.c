@@ -181,7 +181,7 @@ bool policy_split_port(struct bytes text, struct bytes *host, struct bytes *port
 	const uint8_t *colon = text.p ? memrchr(text.p, ':', text.n) : NULL;
 
 	(void)snprintf(why, 160, "hostport must contain a colon");
-	if (text.n && text.p[0] == '[')
+	if (text.p && text.n && text.p[0] == '[')
 		return split_bracketed(text, host, ports, why);
 	if (!colon)
 		return false;

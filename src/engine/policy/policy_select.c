@@ -112,6 +112,8 @@ static bool find_autogroup(struct compiler *c, const struct json *at, struct byt
 		if (bytes_equal_str(name, autogroup_kinds[i].name)) {
 			f->kind = autogroup_kinds[i].kind;
 			f->role = autogroup_kinds[i].role;
+			if (f->kind == SEL_MEMBER && ctx != CTX_TEST)
+				*(name.n == 6 ? &c->member_at : &c->members_at) = at;
 			if (f->kind == SEL_MEMBER)
 				f->name = bytes_str("autogroup:member");
 			return true;
@@ -289,7 +291,7 @@ static void join_users(struct policy *p, struct sel *s, const struct named *grou
 {
 	if (s->kind == SEL_USER && s->user != NO_USER)
 		ids_add(&p->users[s->user].sels, s->id);
-	if (s->kind == SEL_GROUP)
+	if (s->kind == SEL_GROUP && group)
 		for (uint32_t i = 0; i < group->users.n; i++)
 			ids_add(&p->users[group->users.v[i]].sels, s->id);
 	if (s->kind != SEL_MEMBER && s->kind != SEL_ROLE && s->kind != SEL_DOMAIN)
@@ -348,7 +350,7 @@ static void fill_literal(struct policy *p, struct sel *s, const struct found *f)
 				ipset_add(&one, prefix_range(prefix_of(v->v6)));
 		}
 	}
-	set_ranges(p, s, s->kind == SEL_HOST || s->kind == SEL_IPSET ? &f->named->set : &one);
+	set_ranges(p, s, f->named && s->kind != SEL_ADDRESS ? &f->named->set : &one);
 	ipset_fini(&one);
 }
 
@@ -413,7 +415,7 @@ bool policy_select_list(struct compiler *c, const struct json *list, enum sel_ct
 			struct ids *out)
 {
 	json_each (it, list) {
-		uint32_t id;
+		uint32_t id = NO_SEL;
 
 		if (it->kind != JSON_STRING)
 			return policy_complain(c, it, NULL, "type not supported: %s, only strings",

@@ -269,7 +269,7 @@ void policy_ssh_fini(struct policy_ssh *f)
 /* Rules in order, principals in none. */
 void state_ssh_sum(struct policy_state *s, const struct node *n, uint64_t out[2])
 {
-	struct policy_ssh ssh;
+	struct policy_ssh ssh = { 0 };
 
 	if (!s->p->n_ssh || policy_state_ssh(s, n->n.id, &ssh, NULL) < 0)
 		return;

@@ -24,7 +24,7 @@ static void failed(struct prober *b, const struct json *at, const struct json *s
 {
 	const char *message = arena_printf(b->arena, "test(s) failed: %s", what);
 	const char *subject = src ? arena_str(b->arena, src->text) : "";
-	struct where w = { at->start, at->end };
+	struct where w = { at ? at->start : 0, at ? at->end : 0 };
 
 	b->ok = false;
 	policy_issue_add(b->report, POLICY_ERROR, b->s->p->text, w, NULL, subject,

@@ -194,6 +194,19 @@ void state_caps_sum(struct policy_state *s, const struct node *n, uint64_t out[2
 void state_ssh_sum(struct policy_state *s, const struct node *n, uint64_t out[2]);
 bool state_ssh_dst(const struct policy_state *s, const struct ssh_entry *e, const struct node *n);
 
+/* ---- policy_effect.c ---- */
+struct sum_pair {
+	uint64_t v[2];
+};
+
+static inline bool sums_differ(struct sum_pair a, struct sum_pair b)
+{
+	return a.v[0] != b.v[0] || a.v[1] != b.v[1];
+}
+
+void state_forget_filters(struct policy_state *s);
+void policy_ids_push(struct policy_ids *ids, uint64_t id);
+
 /* ---- policy_route.c ---- */
 void state_elect(struct policy_state *s, struct subnet *n);
 uint32_t state_via_primary(const struct policy_state *s, const struct grant *g,

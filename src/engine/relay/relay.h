@@ -9,7 +9,9 @@
  * source sends to one destination, path discovery and handshakes apart from data. Flows to one
  * destination take turns (deficit round robin; a flow that was idle goes first), so what another
  * flow waits for is at most 2 KiB and one frame of each competitor. A destination queues a bounded
- * number of bytes; past it the oldest packet of the longest flow goes.
+ * number of bytes; past it the oldest packet of the longest flow goes. A flow whose packets wait
+ * longer than 15 ms for a while loses some (CoDel), which tells the sender to slow down: so its own
+ * small packets do not wait behind its bulk for long.
  *
  * Several relays of one region form a mesh: each opens a link to every other, hears who is
  * connected there, and hands over packets with ForwardPacket. A packet is forwarded once at most.
@@ -35,6 +37,7 @@ struct rng;
 	X(GONE, "gone_disconnected", "the destination left while packets waited for it")           \
 	X(QUEUE_HEAD, "queue_head", "the queue was full, the oldest packet of the longest flow")   \
 	X(QUEUE_TAIL, "queue_tail", "the queue was full, the newest packet")                       \
+	X(QUEUE_DELAY, "queue_delay", "its flow's packets had waited too long for a while")        \
 	X(QUEUE_OLD, "queue_old", "the packet had waited too long to be of use")                   \
 	X(MEMORY, "memory", "all queues together reached the memory budget")                       \
 	X(WRITE_ERROR, "write_error", "the connection broke while it was written")

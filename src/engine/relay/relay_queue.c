@@ -1,7 +1,8 @@
 /*
- * Deficit round robin with a preference for flows that were idle (RFC 8290 without its CoDel): a
- * flow enters `fresh`, may send QUANTUM bytes there, and goes on in `old`. A flow that runs dry in
- * `fresh` passes through `old` once, or a source could stay fresh by sending single packets.
+ * Deficit round robin with a preference for flows that were idle, and CoDel in each flow of data
+ * (RFC 8290, RFC 8289): a flow enters `fresh`, may send QUANTUM bytes there, and goes on in `old`.
+ * A flow that runs dry in `fresh` passes through `old` once, or a source could stay fresh by
+ * sending single packets.
  */
 #include "engine/relay/relay_queue.h"
 
@@ -12,6 +13,9 @@ enum {
 	VICTIM_SCAN = 16, /* flows that are compared when something must go */
 	WG_TRANSPORT = 4, /* WireGuard message types below are handshakes */
 	WG_HANDSHAKE_MAX = 148,
+	DELAY_TARGET_MS = 15, /* TCP below adds its own, so a little more than the usual 5 */
+	DELAY_INTERVAL_MS = 100,
+	DELAY_MEMORY_MS = 16 * DELAY_INTERVAL_MS,
 };
 
 struct relay_pkt {
@@ -28,6 +32,9 @@ struct flow {
 	size_t bytes;
 	int32_t deficit;
 	bool is_old;
+	bool dropping;
+	uint32_t drop_count;
+	struct mono above_since, drop_next; /* CoDel; zero: not above the target */
 };
 
 static struct bytes flow_key(const void *item)
@@ -235,6 +242,61 @@ static struct flow *next_flow(struct relay_flows *fs, struct relay_queue *q)
 	}
 }
 
+static uint32_t root(uint32_t n)
+{
+	uint32_t r = n;
+
+	while (r > n / r)
+		r = (r + n / r) / 2;
+	return r;
+}
+
+/* The more was dropped in a row, the sooner the next. */
+static struct mono next_drop(const struct flow *f, struct mono from)
+{
+	uint32_t n = f->drop_count < 4096 ? f->drop_count : 4096;
+
+	return mono_add_ns(from, (int64_t)DELAY_INTERVAL_MS * 1000000 * 32 / root(n * 1024));
+}
+
+/* Whether the first packet has waited beyond the target, and those before it for an interval. */
+static bool is_above(struct flow *f, struct mono now)
+{
+	bool above = mono_since_ms(now, f->first->at) >= DELAY_TARGET_MS && f->bytes > QUANTUM;
+
+	if (!above)
+		f->above_since = (struct mono){ 0 };
+	else if (mono_is_zero(f->above_since))
+		f->above_since = now;
+	return above && mono_since_ms(now, f->above_since) >= DELAY_INTERVAL_MS;
+}
+
+/* RFC 8289, one packet at a time: whether the first one is to be dropped. */
+static bool must_drop(struct flow *f, struct mono now)
+{
+	bool above = f->id.lane == 0 && is_above(f, now);
+
+	if (!above) {
+		f->dropping = false;
+		return false;
+	}
+	if (f->dropping) {
+		if (!mono_reached(now, f->drop_next))
+			return false;
+		f->drop_count++;
+		f->drop_next = next_drop(f, f->drop_next);
+		return true;
+	}
+	/* Soon after the last time: go on where it had come to. */
+	if (f->drop_count > 2 && mono_since_ms(now, f->drop_next) < DELAY_MEMORY_MS)
+		f->drop_count -= 2;
+	else
+		f->drop_count = 1;
+	f->dropping = true;
+	f->drop_next = next_drop(f, now);
+	return true;
+}
+
 bool relay_queue_pop(struct relay_flows *fs, struct relay_queue *q, struct mono now,
 		     struct buf *out)
 {
@@ -246,6 +308,10 @@ bool relay_queue_pop(struct relay_flows *fs, struct relay_queue *q, struct mono 
 			return false;
 		if (mono_since_ms(now, f->first->at) > fs->max_age_ms) {
 			flow_drop_first(fs, q, f, RELAY_DROP_QUEUE_OLD);
+			continue;
+		}
+		if (must_drop(f, now)) {
+			flow_drop_first(fs, q, f, RELAY_DROP_QUEUE_DELAY);
 			continue;
 		}
 		p = flow_shift(fs, q, f);

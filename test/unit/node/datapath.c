@@ -1,6 +1,7 @@
 #include "node/datapath.h"
 
 #include <poll.h>
+#include <stdatomic.h>
 
 #include "base/err.h"
 #include "base/rand.h"
@@ -88,7 +89,8 @@ struct end {
 	struct wg_peer_id peer;
 	unsigned received, sources, sends, relayed;
 	struct datapath_source source;
-	enum datapath_verdict verdict;
+	_Atomic enum datapath_verdict verdict; /* the filter runs in a data thread */
+	_Atomic unsigned misfiltered;
 	struct end *other; /* relays hand it over */
 };
 
@@ -126,7 +128,8 @@ static enum datapath_verdict filter(void *arg, uint32_t owner, const struct ippk
 {
 	struct end *e = arg;
 
-	CHECK(owner == OWNER && pkt->proto == IPPKT_TSMP && packet.n == PACKET);
+	if (owner != OWNER || pkt->proto != IPPKT_TSMP || packet.n != PACKET)
+		atomic_fetch_add(&e->misfiltered, 1);
 	return e->verdict;
 }
 
@@ -246,6 +249,7 @@ static void two_ends(unsigned threads, const char *crypto)
 	CHECK_INT(datapath_count(b.dp, DATAPATH_RELAYED_IN), a.relayed);
 	CHECK_INT(datapath_count(b.dp, DATAPATH_DROP_AUTH), 0);
 
+	CHECK(a.misfiltered == 0 && b.misfiltered == 0);
 	CHECK(wg_peer_remove(b.wg, b.peer)); /* retired, and reclaimed once it is quiet */
 	(void)turn_until(&a, &b, &b.received, 10);
 	CHECK_INT(wg_retired(b.wg), 0);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "unit/app/control/control_bench.h"
+#include "app/control/store.h"
 #include "base/mem.h"
 #include "io/httpc.h"
 #include "kit/kit.h"
@@ -308,6 +309,23 @@ TEST(restart_keeps_everything) /* order of life 6 */
 	CHECK(has(f, "\"Peers\":[{\"ID\":2") && has(f, "\"192.0.2.8:41641\"") &&
 	      has(f, "\"HomeDERP\":900"));
 	pair_stop(&p);
+}
+
+TEST(a_broken_newest_policy_gives_way_to_the_last_good_one)
+{
+	static const char good[] =
+	    "{\"grants\":[{\"src\":[\"*\"],\"dst\":[\"*\"],\"ip\":[\"tcp:22\"]}]}";
+	struct tailnet *t;
+	struct bench b;
+
+	bench_start(&b);
+	CHECK(has(bench_command(&b, "policy set", good), "in force"));
+	CHECK(has(bench_command(&b, "policy set", "{\"grants\":["), "line 1"));
+	t = list_entry(b.c->model.tailnets.next, struct tailnet, link);
+	CHECK(store_put_policy(b.c->store, t, bytes_str("{\"grants\":["), "x", NULL) == 0);
+	bench_restart(&b);
+	CHECK(has(bench_command(&b, "policy get", NULL), "tcp:22"));
+	bench_stop(&b);
 }
 
 TEST(interactive_login_by_an_admin) /* T54 and section 4.6 */

@@ -231,3 +231,67 @@ TEST(queue_discovery_passes_data_of_the_same_source)
 	CHECK(w.out.n == 5 + 32 + 148);
 	teardown(&w);
 }
+
+/* What is sent drains at 10 packets in 10 ms; `rate` come in that time. Returns the last delay. */
+static int64_t slow_link(struct world *w, int rate, int seconds)
+{
+	size_t in = 0;
+	int64_t delay = 0;
+
+	for (int t = 0; t < seconds * 100; t++) {
+		for (int i = 0; i < rate; i++) {
+			(void)push(w, 1, 0, 1400);
+			in++;
+		}
+		now = mono_add_ms(now, 10);
+		for (int i = 0; i < 10; i++) {
+			uint8_t mark;
+
+			if (pop(w, &mark) == -1)
+				break;
+		}
+		delay = (int64_t)w->q.bytes / 1437; /* packets in front of a new one: 1 ms each */
+	}
+	return in ? delay : -1;
+}
+
+TEST(queue_keeps_the_delay_of_a_steady_sender_low)
+{
+	struct world w;
+	uint64_t before;
+
+	setup(&w, 512 << 10);
+	/* A burst of 300 ms that the link then just keeps up with: it would stand there for ever.
+	 */
+	for (int i = 0; i < 300; i++)
+		(void)push(&w, 1, 0, 1400);
+	CHECK(slow_link(&w, 10, 30) < 40);
+	CHECK(w.drops[RELAY_DROP_QUEUE_DELAY] > 100 && w.drops[RELAY_DROP_QUEUE_DELAY] < 400);
+	CHECK_INT(w.drops[RELAY_DROP_QUEUE_HEAD] + w.drops[RELAY_DROP_QUEUE_OLD], 0);
+	/* Once the queue is short nothing more is lost. */
+	(void)slow_link(&w, 9, 5);
+	before = w.drops[RELAY_DROP_QUEUE_DELAY];
+	CHECK(slow_link(&w, 9, 10) <= 2);
+	CHECK_INT(w.drops[RELAY_DROP_QUEUE_DELAY], before);
+	teardown(&w);
+}
+
+TEST(queue_lets_short_bursts_pass)
+{
+	struct world w;
+	uint8_t mark;
+	int n = 0;
+
+	setup(&w, 512 << 10);
+	for (int i = 0; i < 200; i++)
+		(void)push(&w, 1, 0, 1400);
+	for (int i = 0; i < 90; i++) { /* 90 ms: shorter than the interval */
+		now = mono_add_ms(now, 1);
+		n += pop(&w, &mark) == 1;
+		n += pop(&w, &mark) == 1;
+		n += pop(&w, &mark) == 1;
+	}
+	CHECK_INT(n, 200);
+	CHECK_INT(w.drops[RELAY_DROP_QUEUE_DELAY], 0);
+	teardown(&w);
+}
