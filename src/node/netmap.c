@@ -51,6 +51,7 @@ static struct netmap_part *node_part(const struct tailcfg_node *in, bool self, s
 	n.legacy_derp = (struct bytes){ NULL, 0 };
 	if (!n.allowed_ips.set || n.unsigned_peer_api_only)
 		n.allowed_ips = n.addresses;
+	n.allowed_ips.set = true;
 	if (self)
 		merge_capabilities(&n, &scratch);
 	p = netmap_part_of(&tailcfg_node_schema, &n, err);

@@ -698,6 +698,9 @@ void node_logout(struct node *n, void (*done)(void *arg, const struct err *err),
 {
 	struct err err = { 0 };
 
+	/* Asked twice: the first one is told now. */
+	if (n->logout_done)
+		n->logout_done(n->logout_arg, &err);
 	n->logout_done = done;
 	n->logout_arg = arg;
 	if (n->control || (node_has_key(n) && need_control(n, &err) == 0))

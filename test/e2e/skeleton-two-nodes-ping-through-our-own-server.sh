@@ -87,3 +87,10 @@ check "up brings them back without a key" weft alice up --timeout 20s
 check "and the way" wait_for 10 ping4 alice "$b"
 check "logout forgets the key" weft alice logout
 check "and says so" sh -c '! "$0" --socket "$1" status' "$bin/weft" "$dir/alice.sock"
+
+stop alice
+stop bob
+for host in alice bob; do
+	check_not "$host ends without a complaint of the sanitizers" grep -q 'Sanitizer\|runtime error' "$LAB_DIR/$host.log"
+	check "$host took its rules back" sh -c '! lab exec "$0" ip rule | grep -q "lookup 52"' "$host"
+done

@@ -176,12 +176,33 @@ static void post_login(struct localapi *a, struct http_exchange *x, const struct
 	reply_done(x);
 }
 
-/* Answered at once: the keys go in any case, and a server that is away must not hold the user. */
+struct logging_out {
+	struct http_exchange *x; /* NULL: the client did not wait */
+};
+
+static void on_logged_out(void *arg, const struct err *err)
+{
+	struct logging_out *l = arg;
+
+	(void)err; /* the keys are gone here, which is what was asked for */
+	if (l->x)
+		reply_done(l->x);
+	mem_free(l);
+}
+
+static void on_logout_gone(void *arg)
+{
+	((struct logging_out *)arg)->x = NULL;
+}
+
 static void post_logout(struct localapi *a, struct http_exchange *x, const struct http_request *req)
 {
+	struct logging_out *l = mem_alloc(sizeof(*l));
+
 	(void)req;
-	node_logout(a->node, NULL, NULL);
-	reply_done(x);
+	l->x = x;
+	http_on_gone(x, on_logout_gone, l);
+	node_logout(a->node, on_logged_out, l);
 }
 
 static void get_derpmap(struct localapi *a, struct http_exchange *x, const struct http_request *req)

@@ -120,8 +120,8 @@ static void on_event(struct node_listener *l, unsigned events)
 			       .login = events & NODE_EVENT_LOGIN };
 	struct http_exchange *x = w->x;
 
-	/* Failures that are retried are no reason to end an `up`: only a refusal is. */
-	if (events & NODE_EVENT_ERROR)
+	/* Clients end on it, so only somebody who is logging in hears of it; the rest is health. */
+	if ((events & NODE_EVENT_ERROR) && node_state(w->api->node) == NODE_NEEDS_LOGIN)
 		what.error = node_error(w->api->node);
 	if (!what.state && !what.prefs && !what.url && !what.login && !what.error)
 		return;

@@ -166,9 +166,18 @@ static void retry_in(struct control_client *c, int64_t ms)
 	io_timer_in_ms(c->loop, &c->retry, ms);
 }
 
+static void logged_out(struct control_client *c, const struct err *err);
+
 /* Something broke: tell, wait, start over. */
 static void failed(struct control_client *c, const struct err *why)
 {
+	/* The user wants to be gone, whether the server can be told or not. */
+	if (c->logging_out) {
+		struct err copy = *why;
+
+		logged_out(c, &copy);
+		return;
+	}
 	if (c->failures < 1000)
 		c->failures++;
 	log_warn(&c->conf.log, "%s", why->text);
