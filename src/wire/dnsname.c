@@ -17,7 +17,7 @@ static bool append_label(struct dnsname *name, struct bytes label)
 bool dnsname_read(struct dnsname *name, struct bytes message, size_t *at)
 {
 	struct reader r = reader_of(bytes_from(message, *at));
-	size_t start = *at, pos = *at, end = 0;
+	size_t start = *at, pos = start, end = 0;
 
 	name->n = 0;
 	for (;;) {

@@ -23,7 +23,7 @@ struct err;
 enum {
 	DNS_LOOKUPS_MAX = 256,  /* questions under way upstream */
 	DNS_WAITING_MAX = 1024, /* clients waiting for them */
-	DNS_SOURCE_MAX = 64,    /* of those, from one address */
+	DNS_SOURCE_MAX = 192,   /* of those, from one address: a busy host is one address */
 	DNS_RESOLVERS_MAX = 8,  /* per route; more are ignored */
 	DNS_REPLIES_MAX = 1024, /* not fetched yet */
 	DNS_CACHE_ENTRIES_MAX = 4096,

@@ -271,3 +271,54 @@ TEST(other_routes_empty_the_cache)
 	CHECK(asks(d) && !next_reply(d, &g));
 	dns_destroy(d);
 }
+
+TEST(lookups_of_all_sources_have_a_limit)
+{
+	struct dns *d = tailnet();
+	struct dns_query q;
+	struct got g;
+	int asked = 0;
+
+	for (int i = 0; i < DNS_LOOKUPS_MAX + 1; i++) {
+		struct dns_client c = { { ip_v4(100, 64, 1, (uint8_t)(i % 200)), 5000 },
+					77,
+					false };
+		struct buf b;
+
+		buf_init(&b, 32);
+		buf_printf(&b, "n%d.corp.example", i);
+		CHECK(!next_reply(d, &g));
+		dns_input_query(d, at_ms(0), &c, make_query(1, buf_cstr(&b), DNSMSG_A, 0));
+		buf_fini(&b);
+	}
+	CHECK(next_reply(d, &g) && g.rcode == DNSMSG_SERVFAIL);
+	CHECK_INT(dns_counters(d)->refused_total, 1);
+	while (dns_next_query(d, &q))
+		asked++;
+	CHECK_INT(asked, DNS_LOOKUPS_MAX);
+	dns_destroy(d); /* with all of them under way */
+}
+
+TEST(the_cache_has_a_limit)
+{
+	struct dns *d = tailnet();
+	struct dns_query q;
+	struct got g;
+
+	for (int i = 0; i < DNS_CACHE_ENTRIES_MAX + 1; i++) {
+		struct buf b;
+
+		buf_init(&b, 32);
+		buf_printf(&b, "n%d.corp.example", i);
+		ask(d, 0, buf_cstr(&b));
+		buf_fini(&b);
+		if (dns_next_query(d, &q))
+			answer(d, 1, &q, make_answer(&q, 0, "192.0.2.7", 60));
+		CHECK(next_reply(d, &g) && g.rcode == 0);
+	}
+	ask(d, 2, "n4096.corp.example");
+	CHECK(!asks(d) && next_reply(d, &g));
+	ask(d, 2, "n0.corp.example"); /* the oldest made room */
+	CHECK(asks(d));
+	dns_destroy(d);
+}
