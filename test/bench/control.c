@@ -1,153 +1,566 @@
 /*
- * N nodes of one tailnet against weft-control, all in one process and thread: the real protocol
- * over loopback, so the figures hold both sides' work.
+ * Load for a coordination server: N simulated nodes in one process, real TS2021 on loopback.
  *
- * usage: bench-control [NODES [none]]     (default 200; every node sees every other, by a policy
- * that allows all, or as one user's nodes without a policy)
+ *   bench-control --nodes 1000             starts a weft-control of its own
+ *   bench-control --url http://127.0.0.1:8080 --authkey FILE [--pid PID]     any server
+ *
+ * Nodes stand in groups; the policy lets a group see itself. Events: a node joins, leaves, changes
+ * its endpoint; a tenth goes and returns; the server restarts and all come back at once.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include "base/err.h"
+#include "base/json.h"
 #include "base/mem.h"
+#include "base/opt.h"
 #include "base/text.h"
-#include "unit/app/control/control_bench.h"
+#include "bench/control/fleet.h"
+#include "bench/control/report.h"
+#include "bench/control/server.h"
+#include "io/file.h"
+#include "io/httpc.h"
 
-static double seconds_since(struct mono then)
+enum { NODES_MAX = 100000, FILES_SPARE = 256, QUIET_MS = 300, QUIET_LIMIT_MS = 15000 };
+enum { EVENT_MS = 15000, AWAY_MS = 40000, IDLE_MS = 2000, COMMAND_OUT_MAX = 1 << 20 };
+
+struct options {
+	int64_t nodes, group, window, times, timeout_ms, pid;
+	const char *server, *url, *auth_key, *policy, *json;
+	bool quick;
+};
+
+#define FIELD(f) offsetof(struct options, f)
+// clang-format off
+static const struct opt opts[] = {
+	{ "nodes", OPT_INT, FIELD(nodes), "1000", "N", "simulated nodes" },
+	{ "group", OPT_INT, FIELD(group), "51", "N", "nodes that see each other; 0: everyone sees everyone" },
+	{ "times", OPT_INT, FIELD(times), "20", "N", "repetitions of each small event" },
+	{ "window", OPT_INT, FIELD(window), "256", "N", "nodes that connect at the same time" },
+	{ "timeout", OPT_DURATION, FIELD(timeout_ms), "120s", "TIME", "for all to connect" },
+	{ "server", OPT_STRING, FIELD(server), NULL, "PATH", "the weft-control to start; of this build tree if not given" },
+	{ "policy", OPT_STRING, FIELD(policy), NULL, "FILE", "policy instead of ours; tag:g0, tag:g1, ... must reach themselves" },
+	{ "url", OPT_STRING, FIELD(url), NULL, "URL", "a server that runs already: http://127.0.0.1:PORT" },
+	{ "authkey", OPT_STRING, FIELD(auth_key), NULL, "FILE", "with --url: a reusable auth key whose owner may use the tags" },
+	{ "pid", OPT_INT, FIELD(pid), "0", "PID", "with --url: the process whose CPU time and memory are read" },
+	{ "json", OPT_STRING, FIELD(json), NULL, "FILE", "write the figures there, too" },
+	{ "quick", OPT_FLAG, FIELD(quick), NULL, NULL, "100 nodes, less than a minute" },
+};
+// clang-format on
+
+static const struct opt_program program = {
+	.name = "bench-control",
+	.help = "load generator for a coordination server",
+	.opts = opts,
+	.opt_count = array_len(opts),
+	.example = "  bench-control --nodes 1000 --json control.json\n"
+		   "  bench-control --nodes 1000 --group 0\n",
+};
+
+struct bench {
+	struct options o;
+	struct loop *loop;
+	struct server server;
+	struct fleet fleet;
+	struct report report;
+	char path[512]; /* of the server in our build tree */
+};
+
+/* ---- one kind of event ---- */
+
+struct measure {
+	struct figure *figure;
+	double *last_ms;
+	int64_t cpu_ns;
+	uint64_t bytes;
+	size_t errors;
+};
+
+static void measure_begin(struct bench *b, struct measure *m, const char *name, size_t times)
 {
-	return (double)mono_since_ms(mono_now(), then) / 1000;
+	fleet_quiet(&b->fleet, QUIET_MS, QUIET_LIMIT_MS);
+	*m = (struct measure){ .figure = &b->report.figures[b->report.n++],
+			       .last_ms = mem_alloc((times + 1) * sizeof(double)),
+			       .cpu_ns = server_cpu_ns(&b->server),
+			       .bytes = fleet_bytes(&b->fleet),
+			       .errors = b->fleet.errors };
+	m->figure->name = name;
+	b->fleet.n_samples = 0;
+	(void)fprintf(stderr, "%s ...\n", name);
 }
 
-static double cpu_seconds(void)
+/* Waits for the news of one event. */
+static bool measure_wait(struct bench *b, struct measure *m, int64_t timeout_ms)
 {
-	struct rusage u;
+	struct fleet *f = &b->fleet;
+	bool all;
 
-	(void)getrusage(RUSAGE_SELF, &u);
-	return (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec +
-	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+	m->figure->affected = f->n_pending;
+	all = fleet_wait(f, timeout_ms);
+	m->last_ms[m->figure->times++] = (double)(f->last.ns - f->begin.ns) / 1e6;
+	m->figure->deaf += !all;
+	return all && !f->interrupted;
 }
 
-static long rss_mib(void)
+static void measure_end(struct bench *b, struct measure *m)
 {
-	struct rusage u;
+	struct figure *g = m->figure;
+	double times = g->times ? (double)g->times : 1;
 
-	(void)getrusage(RUSAGE_SELF, &u);
-	return u.ru_maxrss / 1024;
+	fleet_quiet(&b->fleet, 50, 2000); /* commits and answers that are still under way */
+	g->cpu_ms = (double)(server_cpu_ns(&b->server) - m->cpu_ns) / 1e6 / times;
+	g->bytes = (double)(fleet_bytes(&b->fleet) - m->bytes) / times;
+	g->errors = b->fleet.errors - m->errors;
+	g->p50_ms = report_percentile(m->last_ms, g->times, 0.5);
+	g->p99_ms = report_percentile(m->last_ms, g->times, 0.99);
+	g->node_p50_ms = report_percentile(b->fleet.samples_ms, b->fleet.n_samples, 0.5);
+	g->node_p99_ms = report_percentile(b->fleet.samples_ms, b->fleet.n_samples, 0.99);
+	mem_free(m->last_ms);
 }
 
-static void peer_make(struct peer *p, struct bench *b, uint32_t i)
-{
-	uint32_t machine = i << 3; /* X25519 does not look at the lowest three bits */
+/* ---- the events ---- */
 
-	peer_init(p, b, 1);
-	memcpy(p->machine.b, &machine, sizeof(machine));
-	memcpy(p->node_key.b, &i, sizeof(i));
-	memcpy(p->disco.b, &i, sizeof(i));
+static bool all_connect(struct bench *b)
+{
+	struct fleet *f = &b->fleet;
+	struct measure m;
+	bool ok;
+
+	measure_begin(b, &m, "all log in", 1);
+	for (size_t i = 0; i < f->n; i++) {
+		fleet_queue(f, &f->nodes[i]);
+		fleet_expect(f, &f->nodes[i]);
+	}
+	fleet_begin(f);
+	ok = measure_wait(b, &m, b->o.timeout_ms);
+	measure_end(b, &m);
+	if (!ok)
+		(void)fprintf(stderr, "%zu of %zu nodes had a complete map after %.0f s\n",
+			      f->n_samples, f->n, (double)b->o.timeout_ms / 1000);
+	return ok;
 }
 
-/* Until nothing was written and nothing arrived for a while. */
-static void settle(struct bench *b, struct peer *peers, size_t n)
+static void expect_group(struct fleet *f, const struct node *n, size_t peers)
 {
-	struct mono quiet = mono_now();
-	uint64_t seen = 0;
+	size_t from = n->group * f->group_size, count = fleet_members(f, n->group);
 
-	while (mono_since_ms(mono_now(), quiet) < 150) {
-		uint64_t now = b->c->count.frames;
+	for (size_t i = from; i < from + count; i++) {
+		if (&f->nodes[i] == n)
+			continue;
+		f->nodes[i].want_peers = peers;
+		fleet_expect(f, &f->nodes[i]);
+	}
+}
 
-		loop_turn(b->loop, false);
-		for (size_t i = 0; i < n; i++)
-			now += peers[i].frames.n;
-		if (now != seen || b->c->flush_due) {
-			seen = now;
-			quiet = mono_now();
+static void joins(struct bench *b)
+{
+	struct fleet *f = &b->fleet;
+	struct measure m;
+	bool ok = true;
+
+	measure_begin(b, &m, "node joins", f->n_spare);
+	for (size_t i = f->n; ok && i < f->n + f->n_spare; i++) {
+		struct node *n = &f->nodes[i];
+		size_t before = fleet_members(f, n->group) + (i - f->n) / f->n_groups;
+
+		n->want_peers = before;
+		expect_group(f, n, before);
+		fleet_expect(f, n);
+		fleet_begin(f);
+		node_connect(n);
+		ok = measure_wait(b, &m, EVENT_MS);
+	}
+	measure_end(b, &m);
+}
+
+static void leaves(struct bench *b)
+{
+	struct fleet *f = &b->fleet;
+	struct measure m;
+
+	measure_begin(b, &m, "node leaves", f->n_spare);
+	for (size_t i = f->n + f->n_spare; i-- > f->n && !f->interrupted;) {
+		struct node *n = &f->nodes[i];
+
+		if (n->state != NODE_UP)
+			continue;
+		expect_group(f, n, fleet_members(f, n->group) + (i - f->n) / f->n_groups - 1);
+		fleet_begin(f);
+		node_logout(n);
+		if (!measure_wait(b, &m, EVENT_MS))
+			break;
+	}
+	measure_end(b, &m);
+	for (size_t i = f->n; i < f->n + f->n_spare; i++)
+		node_hang_up(&f->nodes[i]);
+}
+
+static void endpoint_changes(struct bench *b)
+{
+	struct fleet *f = &b->fleet;
+	struct measure m;
+	bool ok = true;
+
+	measure_begin(b, &m, "endpoint change", (size_t)b->o.times);
+	for (size_t k = 0; ok && k < (size_t)b->o.times; k++) {
+		struct node *n = &f->nodes[k * f->n / (size_t)b->o.times];
+		size_t from = n->group * f->group_size, count = fleet_members(f, n->group);
+
+		n->port = (uint16_t)(n->port % 20000 + 41000 + k);
+		for (size_t i = from; i < from + count; i++) {
+			f->nodes[i].want_id = n->view.self_id;
+			f->nodes[i].want_port = n->port;
+		}
+		expect_group(f, n, count - 1);
+		fleet_begin(f);
+		node_update(n);
+		ok = measure_wait(b, &m, EVENT_MS);
+		for (size_t i = from; i < from + count; i++)
+			f->nodes[i].want_id = 0;
+	}
+	measure_end(b, &m);
+}
+
+static bool is_tenth(size_t i)
+{
+	return i % 10 == 0;
+}
+
+/* Who stays expects the tenth of its group to be there, or not. */
+static void expect_presence(struct fleet *f, bool back)
+{
+	for (size_t g = 0; g < f->n_groups; g++) {
+		size_t from = g * f->group_size, to = from + fleet_members(f, g), away = 0;
+
+		for (size_t i = from; i < to; i++)
+			away += is_tenth(i);
+		for (size_t i = from; i < to; i++) {
+			struct node *n = &f->nodes[i];
+
+			n->want_online = (int64_t)(to - from) - 1 - (back ? 0 : (int64_t)away);
+			if (back || (away && !is_tenth(i)))
+				fleet_expect(f, n);
 		}
 	}
 }
 
-static void report(const char *what, struct mono start, double cpu, struct bench *b,
-		   const struct counters *was)
+static void flap(struct bench *b)
 {
-	printf("%-28s %7.2f s %7.2f s CPU %8llu frames %9.1f KiB\n", what,
-	       seconds_since(start) - 0.15, cpu_seconds() - cpu,
-	       (unsigned long long)(b->c->count.frames - was->frames),
-	       (double)(b->c->count.frame_bytes - was->frame_bytes) / 1024);
+	struct fleet *f = &b->fleet;
+	struct measure m;
+
+	measure_begin(b, &m, "a tenth goes (with grace)", 1);
+	expect_presence(f, false);
+	fleet_begin(f);
+	for (size_t i = 0; i < f->n; i++)
+		if (is_tenth(i))
+			node_hang_up(&f->nodes[i]);
+	(void)measure_wait(b, &m, AWAY_MS);
+	measure_end(b, &m);
+
+	measure_begin(b, &m, "a tenth returns", 1);
+	expect_presence(f, true);
+	fleet_begin(f);
+	for (size_t i = 0; i < f->n; i++)
+		if (is_tenth(i))
+			fleet_queue(f, &f->nodes[i]);
+	(void)measure_wait(b, &m, AWAY_MS);
+	measure_end(b, &m);
+	for (size_t i = 0; i < f->n; i++)
+		f->nodes[i].want_online = -1;
 }
 
-static void drop_frames(struct peer *peers, size_t n)
+static int restart(struct bench *b, struct err *err)
 {
-	for (size_t i = 0; i < n; i++)
-		buf_clear(&peers[i].frames);
+	struct fleet *f = &b->fleet;
+	struct measure m;
+	struct mono stopped;
+
+	measure_begin(b, &m, "all return after restart", 1);
+	f->is_paused = true;
+	server_stop(&b->server);
+	stopped = mono_now();
+	fleet_quiet(f, QUIET_MS, QUIET_LIMIT_MS); /* all notice */
+	if (server_start(&b->server, err) < 0)
+		return -1;
+	(void)fprintf(stderr, "the server was away for %lld ms\n",
+		      (long long)mono_since_ms(mono_now(), stopped));
+	m.cpu_ns = 0; /* a new process, new connections */
+	for (size_t i = 0; i < f->n; i++) {
+		node_hang_up(&f->nodes[i]);
+		fleet_queue(f, &f->nodes[i]);
+		fleet_expect(f, &f->nodes[i]);
+	}
+	m.bytes = fleet_bytes(f);
+	f->is_paused = false;
+	fleet_begin(f);
+	(void)measure_wait(b, &m, b->o.timeout_ms);
+	measure_end(b, &m);
+	return 0;
+}
+
+static void idle(struct bench *b)
+{
+	struct mono start, end;
+	int64_t cpu;
+
+	fleet_quiet(&b->fleet, QUIET_MS, QUIET_LIMIT_MS);
+	start = mono_now();
+	cpu = server_cpu_ns(&b->server);
+	fleet_quiet(&b->fleet, IDLE_MS, IDLE_MS);
+	end = mono_now();
+	b->report.idle_cpu_percent =
+	    100.0 * (double)(server_cpu_ns(&b->server) - cpu) / (double)(end.ns - start.ns);
+	b->report.rss_kib = server_rss_kib(&b->server);
+	b->report.generator_rss_kib = server_rss_kib(&(struct server){ .pid = getpid() });
+}
+
+static int run(struct bench *b, struct err *err)
+{
+	if (!all_connect(b))
+		return err_set(err, ERR_TIMEOUT, "not all nodes got their maps");
+	idle(b);
+	joins(b);
+	leaves(b);
+	endpoint_changes(b);
+	flap(b);
+	if (b->server.program && !b->fleet.interrupted && restart(b, err) < 0)
+		return -1;
+	if (!b->server.program)
+		(void)fprintf(stderr, "no restart: the server is not ours\n");
+	b->report.rss_end_kib = server_rss_kib(&b->server);
+	for (size_t i = 0; i < b->report.n; i++)
+		if (b->report.figures[i].deaf)
+			return err_set(err, ERR_TIMEOUT, "%s: news did not reach all in time",
+				       b->report.figures[i].name);
+	return b->fleet.interrupted ? err_set(err, ERR_REFUSED, "interrupted") : 0;
+}
+
+/* ---- before it starts ---- */
+
+static void write_policy(const struct fleet *f, struct buf *out)
+{
+	(void)buf_append_str(out, "{\"tagOwners\":{");
+	for (size_t g = 0; g < f->n_groups; g++)
+		(void)buf_printf(out, "%s\"tag:g%zu\":[\"bench@bench.test\"]", g ? "," : "", g);
+	(void)buf_append_str(out, "},\"acls\":[");
+	for (size_t g = 0; g < f->n_groups; g++)
+		(void)buf_printf(out,
+				 "%s{\"action\":\"accept\",\"src\":[\"tag:g%zu\"],"
+				 "\"dst\":[\"tag:g%zu:*\"]}",
+				 g ? "," : "", g, g);
+	(void)buf_append_str(out, "]}");
+}
+
+static int set_policy(struct bench *b, struct err *err)
+{
+	struct buf text;
+	int ret = 0;
+
+	if (b->o.policy) {
+		ret = file_read(b->o.policy, 16 << 20, &text, err);
+	} else {
+		buf_init(&text, 16 << 20);
+		write_policy(&b->fleet, &text);
+	}
+	if (ret == 0)
+		ret = server_command(&b->server, b->loop,
+				     (const char *const[]){ "policy", "set", NULL },
+				     buf_bytes(&text), NULL, err);
+	buf_fini(&text);
+	return ret;
+}
+
+static int make_key(struct bench *b, struct err *err)
+{
+	static const char *const user[] = { "users", "create", "bench@bench.test", NULL };
+	static const char *const key[] = { "keys",       "create", "--user", "bench@bench.test",
+					   "--reusable", "-o",     "json",   NULL };
+	struct bytes none = { 0 }, text = { 0 };
+	struct arena arena;
+	struct buf out;
+	int ret = -1;
+
+	arena_init(&arena, COMMAND_OUT_MAX);
+	buf_init(&out, COMMAND_OUT_MAX);
+	if (server_command(&b->server, b->loop, user, none, NULL, err) < 0 ||
+	    set_policy(b, err) < 0 || server_command(&b->server, b->loop, key, none, &out, err) < 0)
+		goto out;
+	(void)json_string(json_get(json_parse(&arena, buf_bytes(&out), 0, err), "key"), &text);
+	ret =
+	    bytes_to_cstr(text, b->fleet.world.auth_key, sizeof(b->fleet.world.auth_key)) && text.n
+		? 0
+		: err_set(err, ERR_INTERNAL, "keys create printed no key");
+out:
+	buf_fini(&out);
+	arena_fini(&arena);
+	return ret;
+}
+
+static int own_server(struct bench *b, struct err *err)
+{
+	ssize_t n = readlink("/proc/self/exe", b->path, sizeof(b->path) - 64);
+	char *at;
+
+	b->path[n > 0 ? n : 0] = 0;
+	at = strstr(b->path, "/test/bench/");
+	if (at)
+		(void)snprintf(at, 64, "/src/prog/weft-control");
+	if (server_init(&b->server, b->o.server ? b->o.server : b->path, err) < 0 ||
+	    server_start(&b->server, err) < 0)
+		return -1;
+	return make_key(b, err);
+}
+
+static int foreign_server(struct bench *b, struct err *err)
+{
+	struct buf key;
+	struct bytes url = bytes_str(b->o.url);
+	int ret;
+
+	if (!bytes_has_prefix(b->o.url[0] ? url : bytes_str("-"), "http://127.") ||
+	    !addrport_parse(&b->server.at, bytes_from(url, 7)))
+		return err_set(err, ERR_USAGE, "--url takes http://127.0.0.1:PORT");
+	if (!b->o.auth_key)
+		return err_set(err, ERR_USAGE, "--url needs --authkey FILE");
+	b->server.pid = (pid_t)b->o.pid;
+	ret = file_read(b->o.auth_key, sizeof(b->fleet.world.auth_key) - 1, &key, err);
+	if (ret == 0 && !bytes_to_cstr(text_trim(buf_bytes(&key)), b->fleet.world.auth_key,
+				       sizeof(b->fleet.world.auth_key)))
+		ret = err_set(err, ERR_USAGE, "%s holds no key", b->o.auth_key);
+	buf_fini(&key);
+	return ret;
+}
+
+struct key_fetch {
+	struct key *key;
+	bool done, ok;
+};
+
+static void on_key(void *arg, unsigned status, struct bytes body, const struct err *err)
+{
+	struct key_fetch *k = arg;
+	struct bytes text;
+	struct arena arena;
+
+	arena_init(&arena, 1 << 16);
+	k->done = true;
+	k->ok = !err->code && status == 200 &&
+		json_string(json_get(json_parse(&arena, body, 0, NULL), "publicKey"), &text) &&
+		keytext_parse(k->key, KEY_MACHINE, text);
+	arena_fini(&arena);
+}
+
+static int fetch_key(struct bench *b, struct err *err)
+{
+	struct key_fetch k = { .key = &b->fleet.world.server_key };
+	char url[128], at[ADDRPORT_TEXT_MAX];
+
+	b->fleet.world.server = b->server.at;
+	(void)snprintf(url, sizeof(url), "http://%s/key?v=%d", addrport_format(b->server.at, at),
+		       NODE_CAPABILITY);
+	if (!http_fetch(b->loop,
+			&(struct http_fetch_conf){
+			    .method = "GET", .url = url, .on_done = on_key, .arg = &k },
+			err))
+		return -1;
+	while (!k.done) /* it has a time limit */
+		loop_turn(b->loop, true);
+	return k.ok ? 0 : err_set(err, ERR_REFUSED, "%s gives no key", url);
+}
+
+/* Both processes hold one connection per node; the server inherits the limit. */
+static void raise_files(rlim_t need)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= need)
+		return;
+	r.rlim_cur = need;
+	if (r.rlim_max < need)
+		r.rlim_max = need;
+	if (setrlimit(RLIMIT_NOFILE, &r) == 0)
+		return;
+	(void)getrlimit(RLIMIT_NOFILE, &r);
+	(void)fprintf(stderr, "open files are limited to %llu, %llu are needed: expect errors\n",
+		      (unsigned long long)r.rlim_max, (unsigned long long)need);
+	r.rlim_cur = r.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &r);
+}
+
+static void on_stop(void *arg, int signo)
+{
+	(void)signo;
+	((struct bench *)arg)->fleet.interrupted = true;
+}
+
+static int bench(struct bench *b, struct err *err)
+{
+	const struct options *o = &b->o;
+	int ret;
+
+	raise_files((rlim_t)o->nodes + (rlim_t)o->times + FILES_SPARE);
+	fleet_init(&b->fleet, b->loop, (size_t)o->nodes, (size_t)o->times, (size_t)o->group,
+		   (size_t)o->window);
+	b->report.nodes = b->fleet.n;
+	b->report.group = b->fleet.group_size;
+	(void)loop_on_signal(b->loop, SIGINT, on_stop, b, err);
+	(void)loop_on_signal(b->loop, SIGTERM, on_stop, b, err);
+	ret = o->url ? foreign_server(b, err) : own_server(b, err);
+	if (ret == 0 && fetch_key(b, err) == 0) {
+		ret = run(b, err);
+		memcpy(b->report.first_error, b->fleet.first_error, sizeof(b->report.first_error));
+		report_print(&b->report);
+		if (o->json && report_write(&b->report, o->json, err) < 0)
+			ret = -1;
+	} else {
+		ret = -1;
+	}
+	fleet_fini(&b->fleet);
+	server_fini(&b->server);
+	return ret;
+}
+
+static int check_options(struct options *o, struct err *err)
+{
+	if (o->quick) {
+		o->nodes = 100;
+		o->times = 10;
+		o->timeout_ms = 15000;
+	}
+	if (o->nodes < 2 || o->nodes > NODES_MAX)
+		return err_set(err, ERR_USAGE, "--nodes takes 2 to %d", NODES_MAX);
+	if (o->times < 1 || o->times > 1000 || o->window < 1 || o->group < 0 || o->group == 1)
+		return err_set(err, ERR_USAGE,
+			       "--times takes 1 to 1000, --window at least 1, "
+			       "--group 0 or at least 2");
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	size_t n = argc > 1 ? strtoul(argv[1], NULL, 10) : 200;
-	struct peer *peers = mem_alloc((n + 1) * sizeof(*peers));
-	struct counters was = { 0 };
-	struct bench b;
-	struct mono start;
-	double cpu;
-	char key[128], host[32];
+	struct bench b = { 0 };
+	struct err err = { 0 };
+	int status, ret;
 
-	bench_start(&b);
-	b.c->connect_rate.per_minute = UINT32_MAX;
-	bench_key(&b, "alice", "--reusable", key);
-	if (argc < 3)
-		(void)bench_command(
-		    &b, "policy set",
-		    "{\"grants\":[{\"src\":[\"*\"],\"dst\":[\"*\"],\"ip\":[\"*\"]}]}");
-	start = mono_now();
-	cpu = cpu_seconds();
-	for (size_t i = 0; i < n; i++) {
-		peer_make(&peers[i], &b, (uint32_t)i);
-		(void)snprintf(host, sizeof(host), "host%zu", i);
-		if (!peer_connect(&peers[i]) ||
-		    !strstr(peer_register(&peers[i], key, host), "true")) {
-			(void)fprintf(stderr, "node %zu did not register\n", i);
-			return 1;
-		}
-		(void)peer_update(&peers[i], "\"Endpoints\":[\"192.0.2.1:41641\"]");
+	if (opt_common(&program, "", argc, argv, &status))
+		return status;
+	argc--;
+	argv++;
+	opt_defaults(opts, array_len(opts), &b.o);
+	if (opt_parse(opts, array_len(opts), &b.o, &argc, &argv, &err) < 0 ||
+	    check_options(&b.o, &err) < 0) {
+		(void)fprintf(stderr, "bench-control: %s\n", err.text);
+		return 2;
 	}
-	printf("%zu nodes registered in %.2f s, %.2f s CPU\n", n, seconds_since(start),
-	       cpu_seconds() - cpu);
-	start = mono_now();
-	cpu = cpu_seconds();
-	was = b.c->count;
-	for (size_t i = 0; i < n; i++)
-		peer_poll(&peers[i]);
-	settle(&b, peers, n);
-	report("all poll, maps complete", start, cpu, &b, &was);
-	drop_frames(peers, n);
-	start = mono_now();
-	cpu = cpu_seconds();
-	was = b.c->count;
-	(void)peer_update(&peers[0], "\"Endpoints\":[\"192.0.2.2:41641\"]");
-	settle(&b, peers, n);
-	report("one endpoint change", start, cpu, &b, &was);
-	drop_frames(peers, n);
-	start = mono_now();
-	cpu = cpu_seconds();
-	was = b.c->count;
-	peer_make(&peers[n], &b, (uint32_t)n);
-	(void)peer_connect(&peers[n]);
-	(void)peer_register(&peers[n], key, "late");
-	peer_poll(&peers[n]);
-	settle(&b, peers, n);
-	report("one node joins", start, cpu, &b, &was);
-	drop_frames(peers, n);
-	start = mono_now();
-	cpu = cpu_seconds();
-	was = b.c->count;
-	for (size_t i = 0; i < n / 10; i++)
-		peer_hang_up(&peers[i]);
-	for (size_t i = 0; i < n / 10; i++)
-		peer_poll(&peers[i]);
-	settle(&b, peers, n);
-	report("a tenth reconnects", start, cpu, &b, &was);
-	printf("RSS of server and nodes: %ld MiB\n", rss_mib());
-	for (size_t i = 0; i <= n; i++)
-		peer_fini(&peers[i]);
-	bench_stop(&b);
-	mem_free(peers);
-	return 0;
+	(void)signal(SIGPIPE, SIG_IGN);
+	b.loop = loop_create(&err);
+	ret = b.loop ? bench(&b, &err) : -1;
+	loop_destroy(b.loop);
+	if (ret < 0)
+		(void)fprintf(stderr, "bench-control: %s\n", err.text);
+	return ret < 0;
 }

@@ -1,0 +1,33 @@
+/* bench/control/report.h - the figures of a run, as a table and as JSON. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct err;
+
+/* Latencies: from the deed to the last affected node, over the repetitions; node_: to each node. */
+struct figure {
+	const char *name;
+	size_t times, affected; /* affected nodes per event */
+	double p50_ms, p99_ms, node_p50_ms, node_p99_ms;
+	double cpu_ms, bytes; /* of the server; TCP payload both ways; per event */
+	size_t errors;        /* that a node saw */
+	size_t deaf;          /* events whose news did not reach all in time */
+};
+
+enum { FIGURES_MAX = 16 };
+
+struct report {
+	size_t nodes, group;
+	double idle_cpu_percent;
+	long rss_kib, generator_rss_kib, rss_end_kib;
+	struct figure figures[FIGURES_MAX];
+	size_t n;
+	char first_error[256];
+};
+
+/* Sorts v. 0 when there are none. */
+double report_percentile(double *v, size_t n, double p);
+void report_print(const struct report *r);
+int report_write(const struct report *r, const char *path, struct err *err);
