@@ -241,7 +241,7 @@ static void expect_presence(struct fleet *f, bool back)
 			struct node *n = &f->nodes[i];
 
 			n->want_online = (int64_t)(to - from) - 1 - (back ? 0 : (int64_t)away);
-			if (back || (away && !is_tenth(i)))
+			if (away && (back || !is_tenth(i)))
 				fleet_expect(f, n);
 		}
 	}
