@@ -7,6 +7,7 @@
 #include "app/control/fragment.h"
 #include "app/control/ipam.h"
 #include "base/mem.h"
+#include "base/rand.h"
 #include "base/text.h"
 
 static const char *const role_names[ROLES] = {
@@ -47,16 +48,30 @@ static struct bytes name_of_node(const void *item)
 	return bytes_str(((const struct tn_node *)item)->name);
 }
 
+static struct bytes machine_of_node(const void *item)
+{
+	return bytes_of(((const struct tn_node *)item)->machine.b, 32);
+}
+
 static struct bytes ip_of_node(const void *item)
 {
 	return bytes_of(((const struct tn_node *)item)->v4.b, 4);
+}
+
+/* For keys that strangers choose: they must not know which ones collide. */
+static void map_init_seeded(struct map *map, struct bytes (*key_of)(const void *item))
+{
+	struct rng rng = rng_system();
+	uint64_t seed[2] = { rng_u64(&rng), rng_u64(&rng) };
+
+	map_init(map, key_of, seed);
 }
 
 void model_init(struct model *m)
 {
 	*m = (struct model){ .rev = 1 };
 	list_init(&m->tailnets);
-	map_init(&m->node_by_key, key_of_node, NULL);
+	map_init_seeded(&m->node_by_key, key_of_node);
 }
 
 static void user_free(struct tn_user *u)
@@ -85,6 +100,7 @@ static void tailnet_free(struct tailnet *t)
 	map_fini(&t->node_by_id);
 	map_fini(&t->node_by_name);
 	map_fini(&t->node_by_ip);
+	map_fini(&t->node_by_machine);
 	mem_free(t->domain);
 	mem_free(t->policy);
 	mem_free(t->dns);
@@ -112,8 +128,9 @@ struct tailnet *model_add_tailnet(struct model *m, int64_t id, const char *name,
 	list_init(&t->keys);
 	list_init(&t->nodes);
 	map_init(&t->node_by_id, id_of_node, NULL);
-	map_init(&t->node_by_name, name_of_node, NULL);
+	map_init_seeded(&t->node_by_name, name_of_node);
 	map_init(&t->node_by_ip, ip_of_node, NULL);
+	map_init_seeded(&t->node_by_machine, machine_of_node);
 	list_append(&m->tailnets, &t->link);
 	return t;
 }
@@ -234,6 +251,7 @@ struct tn_node *model_node_new(struct tailnet *t)
 	n->tailnet = t;
 	list_init(&n->link);
 	list_init(&n->user_link);
+	list_init(&n->machine_link);
 	list_init(&n->streams);
 	return n;
 }
@@ -242,6 +260,7 @@ void model_node_free(struct tn_node *n)
 {
 	list_remove(&n->link);
 	list_remove(&n->user_link);
+	list_remove(&n->machine_link);
 	text_set_fini(&n->tags);
 	prefix_set_fini(&n->advertised);
 	prefix_set_fini(&n->approved);
@@ -251,6 +270,27 @@ void model_node_free(struct tn_node *n)
 	mem_free((void *)n->hostinfo.p);
 	mem_free((void *)n->host_public.p);
 	mem_free(n);
+}
+
+static void index_machine(struct tailnet *t, struct tn_node *n)
+{
+	struct tn_node *other = map_get(&t->node_by_machine, machine_of_node(n));
+
+	if (other)
+		list_append(&other->machine_link, &n->machine_link);
+	else
+		(void)map_put(&t->node_by_machine, n);
+}
+
+static void forget_machine(struct tailnet *t, struct tn_node *n)
+{
+	struct list *other = list_first(&n->machine_link);
+
+	if (other)
+		(void)map_put(&t->node_by_machine, list_entry(other, struct tn_node, machine_link));
+	else
+		(void)map_remove(&t->node_by_machine, machine_of_node(n));
+	list_remove(&n->machine_link);
 }
 
 void model_add_node(struct model *m, struct tn_node *n)
@@ -264,6 +304,7 @@ void model_add_node(struct model *m, struct tn_node *n)
 	(void)map_put(&t->node_by_id, n);
 	(void)map_put(&t->node_by_name, n);
 	(void)map_put(&t->node_by_ip, n);
+	index_machine(t, n);
 	t->n_nodes++;
 	for (int i = 0; i < NODE_PARTS; i++)
 		model_touch(m, n, (enum node_part)i);
@@ -279,6 +320,7 @@ void model_remove_node(struct model *m, struct tn_node *n)
 	(void)map_remove(&t->node_by_id, id_of_node(n));
 	(void)map_remove(&t->node_by_name, name_of_node(n));
 	(void)map_remove(&t->node_by_ip, ip_of_node(n));
+	forget_machine(t, n);
 	t->n_nodes--;
 	n->gone = true;
 }
@@ -313,17 +355,21 @@ struct tn_node *model_node(const struct tailnet *t, struct bytes which)
 	return NULL;
 }
 
+static bool is_owned_by(const struct tn_node *n, const struct tn_user *user)
+{
+	return user ? !model_node_is_tagged(n) && n->user == user : model_node_is_tagged(n);
+}
+
 struct tn_node *model_node_of_machine(const struct tailnet *t, const struct key *machine,
 				      const struct tn_user *user)
 {
-	list_each (it, (struct list *)&t->nodes) {
-		struct tn_node *n = list_entry(it, struct tn_node, link);
-		bool same =
-		    user ? !model_node_is_tagged(n) && n->user == user : model_node_is_tagged(n);
+	struct tn_node *n = map_get(&t->node_by_machine, bytes_of(machine->b, 32));
 
-		if (same && key_equal(&n->machine, machine))
-			return n;
-	}
+	if (!n || is_owned_by(n, user))
+		return n;
+	list_each (it, &n->machine_link)
+		if (is_owned_by(list_entry(it, struct tn_node, machine_link), user))
+			return list_entry(it, struct tn_node, machine_link);
 	return NULL;
 }
 

@@ -109,6 +109,7 @@ struct tn_node {
 	struct node_frag *frag;
 
 	struct list link, user_link;
+	struct list machine_link; /* a ring, without head: the nodes of one machine */
 };
 
 struct auth_key {
@@ -135,6 +136,7 @@ struct tailnet {
 	uint64_t dns_rev;
 	struct list users, keys, nodes, link;
 	struct map node_by_id, node_by_name, node_by_ip;
+	struct map node_by_machine; /* one of the ring */
 	struct access *access;
 	size_t n_nodes;
 };

@@ -1,4 +1,6 @@
 /* Names, addresses, configuration, relay maps, keys: the parts that need no server. */
+#include <stdio.h>
+
 #include "app/control/authkey.h"
 #include "app/control/config.h"
 #include "app/control/derpmap.h"
@@ -172,6 +174,60 @@ TEST(auth_keys_prove_themselves)
 	CHECK(authkey_check(k, wall_from_s(100), &err) == 0);
 	k->expiry = wall_from_s(99);
 	CHECK(authkey_check(k, wall_from_s(100), &err) < 0 && strstr(err.text, "expired"));
+	model_fini(&m);
+}
+
+static struct tn_node *node_of(struct model *m, struct tailnet *t, int64_t id, struct tn_user *u,
+			       const char *tag)
+{
+	struct tn_node *n = model_node_new(t);
+	struct bytes tags[1] = { bytes_str(tag ? tag : "") };
+
+	n->id = id;
+	n->user = u;
+	memset(n->machine.b, 7, sizeof(n->machine.b));
+	n->key.b[0] = (uint8_t)id;
+	n->v4 = ip_v4(100, 64, 0, (uint8_t)id);
+	(void)snprintf(n->name, sizeof(n->name), "n%d", (int)id);
+	(void)text_set_assign(&n->tags, tags, tag ? 1 : 0);
+	model_add_node(m, n);
+	return n;
+}
+
+TEST(a_machine_is_found_for_each_of_its_owners)
+{
+	struct tn_user *alice, *bob;
+	struct tn_node *a, *b, *tagged;
+	struct tailnet *t, *other;
+	struct key machine, stranger = { { 1 } };
+	struct model m;
+
+	memset(machine.b, 7, sizeof(machine.b));
+	model_init(&m);
+	t = model_add_tailnet(&m, 1, "default", "x.internal");
+	other = model_add_tailnet(&m, 2, "other", "y.internal");
+	alice = model_add_user(&m, t, 1, "alice@x");
+	bob = model_add_user(&m, t, 2, "bob@x");
+	CHECK(!model_node_of_machine(t, &machine, alice));
+	a = node_of(&m, t, 1, alice, NULL);
+	tagged = node_of(&m, t, 2, alice, "tag:a");
+	CHECK(model_node_of_machine(t, &machine, alice) == a);
+	CHECK(model_node_of_machine(t, &machine, NULL) == tagged);
+	CHECK(!model_node_of_machine(t, &machine, bob));
+	b = node_of(&m, t, 3, bob, NULL);
+	CHECK(model_node_of_machine(t, &machine, bob) == b);
+	CHECK(!model_node_of_machine(t, &stranger, bob));
+	CHECK(!model_node_of_machine(other, &machine, bob));
+	model_remove_node(&m, a); /* the others stay in the index, whoever stood there */
+	CHECK(!model_node_of_machine(t, &machine, alice));
+	CHECK(model_node_of_machine(t, &machine, NULL) == tagged);
+	CHECK(model_node_of_machine(t, &machine, bob) == b);
+	model_remove_node(&m, tagged);
+	model_remove_node(&m, b);
+	CHECK(!model_node_of_machine(t, &machine, bob));
+	model_node_free(a);
+	model_node_free(tagged);
+	model_node_free(b);
 	model_fini(&m);
 }
 
