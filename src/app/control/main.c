@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "app/control/cli.h"
@@ -64,6 +65,17 @@ static enum log_level level_of(const char *name)
 	return LOG_INFO;
 }
 
+/* A connection per node: the usual soft limit of 1024 is for programs that call select(2). */
+static void raise_open_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* without it the listener pauses and says why */
+}
+
 static int serve(struct loop *loop, const struct config *conf)
 {
 	struct serving s = { .loop = loop };
@@ -72,6 +84,7 @@ static int serve(struct loop *loop, const struct config *conf)
 	int ret = 1;
 
 	(void)secret_harden_process();
+	raise_open_files();
 	log_sink_init(&sink, STDERR_FILENO);
 	sink.level = level_of(conf->log_level);
 	s.control = control_create(loop, conf, &sink, &err);
