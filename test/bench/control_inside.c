@@ -2,8 +2,8 @@
  * N nodes of one tailnet against weft-control, all in one process and thread: the real protocol
  * over loopback, so the figures hold both sides' work.
  *
- * usage: bench-control_inside [NODES [none]]     (default 200; every node sees every other, by a policy
- * that allows all, or as one user's nodes without a policy)
+ * usage: bench-control_inside [NODES [none]]     (default 200; every node sees every other, by a
+ * policy that allows all, or as one user's nodes without a policy)
  */
 #include <stdio.h>
 #include <stdlib.h>
