@@ -30,14 +30,11 @@ enum {
 	SOCKET_BUFFER = 1 << 20,
 };
 
-union control { /* either family's packet info */
-	char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-	struct cmsghdr align;
-};
+enum { CONTROL_LEN = CMSG_SPACE(sizeof(struct in6_pktinfo)) }; /* either family's packet info */
 
 struct datagram {
 	struct sockaddr_storage from;
-	union control control;
+	_Alignas(struct cmsghdr) char control[CONTROL_LEN];
 	uint8_t data[DATAGRAM_MAX];
 	uint8_t answer[STUN_ERROR_MAX];
 	struct iovec in, out;
@@ -118,8 +115,8 @@ static void prepare(struct stun_server *s)
 			.msg_namelen = sizeof(d->from),
 			.msg_iov = &d->in,
 			.msg_iovlen = 1,
-			.msg_control = d->control.bytes,
-			.msg_controllen = sizeof(d->control.bytes),
+			.msg_control = d->control,
+			.msg_controllen = sizeof(d->control),
 		};
 	}
 }

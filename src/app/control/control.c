@@ -1,5 +1,6 @@
 #include "app/control/control.h"
 
+#include <stdio.h>
 #include <zstd.h>
 
 #include "app/control/admin.h"
@@ -11,11 +12,13 @@
 #include "app/control/store.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "crypto/x25519.h"
 #include "io/file.h"
 #include "io/httpd.h"
 #include "io/tcp.h"
 #include "io/tls.h"
+#include "io/tls_sniff.h"
 #include "part/derp_server/derp_server.h"
 #include "part/stun_server.h"
 
@@ -223,6 +226,15 @@ static int start_stun(struct control *c, struct addrport at, struct err *err)
 	return c->stun ? 0 : err_wrap(err, "STUN of the relay (stun_port: 0 turns it off)");
 }
 
+static void on_sniffed(void *arg, struct stream *s, struct addrport peer, bool tls)
+{
+	struct control *c = arg;
+
+	if (tls)
+		s = tls_server(s, c->relay_tls);
+	httpd_serve(c->front, s, HTTPD_H1, peer, NULL, NULL);
+}
+
 static int open_tls(struct control *c, struct err *err)
 {
 	struct tls_server_conf conf = { .alpn = "http/1.1" };
@@ -239,11 +251,69 @@ static int open_tls(struct control *c, struct err *err)
 	return c->tls ? 0 : -1;
 }
 
+/* Made once and kept: a new certificate would be a new pin in every map. */
+static int relay_certificate(const char *cert, const char *key, const char *names, struct err *err)
+{
+	struct buf cert_pem, key_pem;
+	int ret;
+
+	if (file_exists(cert) && file_exists(key))
+		return 0;
+	if (tls_self_signed(names, &cert_pem, &key_pem, err) < 0)
+		return -1;
+	ret = file_write(key, buf_bytes(&key_pem), 0600, err);
+	if (ret == 0)
+		ret = file_write(cert, buf_bytes(&cert_pem), 0600, err);
+	secret_wipe(key_pem.p, key_pem.n);
+	buf_fini(&key_pem);
+	buf_fini(&cert_pem);
+	return ret;
+}
+
+/*
+ * Relay clients speak TLS to any relay. A server on plain HTTP therefore shows them a certificate
+ * of its own on the same port (io/tls_sniff.h), and the map pins it.
+ */
+static int open_relay_tls(struct control *c, struct err *err)
+{
+	char cert[320], key[320];
+	struct tls_server_conf conf = { .cert_file = cert, .key_file = key, .alpn = "http/1.1" };
+	struct tls_sniff_conf sniff = { .on_stream = on_sniffed, .arg = c };
+
+	if (c->tls || !c->conf.relay)
+		return 0;
+	(void)snprintf(cert, sizeof(cert), "%s/relay-cert.pem", c->conf.state_dir);
+	(void)snprintf(key, sizeof(key), "%s/relay-key.pem", c->conf.state_dir);
+	if (relay_certificate(cert, key, c->conf.relay_host, err) < 0)
+		return err_wrap(err, "certificate of the relay");
+	c->relay_tls = tls_ctx_server(&conf, err);
+	if (!c->relay_tls)
+		return -1;
+	c->sniff = tls_sniff_create(c->loop, &sniff);
+	return 0;
+}
+
+/* "sha256-raw:" and the fingerprint of the relay's own certificate, or "". */
+static void relay_pin(const struct control *c, char out[96])
+{
+	uint8_t fingerprint[32];
+	char hex[TEXT_HEX_LEN(32) + 1];
+
+	out[0] = '\0';
+	if (!c->relay_tls)
+		return;
+	tls_ctx_fingerprint(c->relay_tls, fingerprint);
+	text_hex(bytes_of(fingerprint, sizeof(fingerprint)), hex);
+	(void)snprintf(out, 96, "sha256-raw:%s", hex);
+}
+
 static int load_derp_map(struct control *c, struct err *err)
 {
 	struct buf next;
+	char pin[96];
 
-	if (derpmap_build(&c->conf, &next, err) < 0) {
+	relay_pin(c, pin);
+	if (derpmap_build(&c->conf, pin, &next, err) < 0) {
 		buf_fini(&next);
 		return -1;
 	}
@@ -276,7 +346,7 @@ struct control *control_create(struct loop *loop, const struct config *conf, str
 	io_timer_init(&c->sweep_timer, on_sweep);
 	c->zstd = ZSTD_createCCtx();
 	if (open_store(c, err) < 0 || open_relay(c, err) < 0 || open_tls(c, err) < 0 ||
-	    load_derp_map(c, err) < 0) {
+	    open_relay_tls(c, err) < 0 || load_derp_map(c, err) < 0) {
 		control_destroy(c);
 		return NULL;
 	}
@@ -291,6 +361,10 @@ static void on_accept(void *arg, struct stream *s, struct addrport peer)
 {
 	struct control *c = arg;
 
+	if (c->sniff) {
+		tls_sniff_add(c->sniff, s, peer);
+		return;
+	}
 	if (c->tls)
 		s = tls_server(s, c->tls);
 	httpd_serve(c->front, s, HTTPD_H1, peer, NULL, NULL);
@@ -383,6 +457,8 @@ void control_destroy(struct control *c)
 		access_free(list_entry(it, struct tailnet, link));
 	model_fini(&c->model);
 	store_close(c->store);
+	tls_sniff_destroy(c->sniff);
+	tls_ctx_unref(c->relay_tls);
 	tls_ctx_unref(c->tls);
 	buf_fini(&c->derp_map);
 	ZSTD_freeCCtx(c->zstd);

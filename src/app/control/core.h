@@ -26,6 +26,7 @@ struct store;
 struct stun_server;
 struct tcp_listener;
 struct tls_ctx;
+struct tls_sniff;
 typedef struct ZSTD_CCtx_s ZSTD_CCtx;
 
 enum {
@@ -53,7 +54,9 @@ struct control {
 	struct key noise_public;
 	struct httpd *front, *inner, *admin;
 	struct tcp_listener *front_listener, *admin_listener;
-	struct tls_ctx *tls;
+	struct tls_ctx *tls;       /* of the server; NULL: plain HTTP */
+	struct tls_ctx *relay_tls; /* then the relay still needs TLS: on the same port, pinned */
+	struct tls_sniff *sniff;
 	struct derp_server *derp;
 	struct stun_server *stun;
 	struct buf derp_map;

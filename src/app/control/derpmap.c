@@ -63,7 +63,8 @@ static uint16_t port_of_url(const char *url, bool tls)
 }
 
 /* What our own relay looks like from outside: the same host and port as the server. */
-static struct tailcfg_derp_region *own_region(const struct config *conf, struct arena *arena)
+static struct tailcfg_derp_region *own_region(const struct config *conf, const char *pin,
+					      struct arena *arena)
 {
 	bool tls = bytes_has_prefix(bytes_str(conf->server_url), "https://");
 	struct tailcfg_derp_region *r = arena_alloc(arena, sizeof(*r));
@@ -76,7 +77,7 @@ static struct tailcfg_derp_region *own_region(const struct config *conf, struct 
 		.host_name = bytes_str(conf->relay_host),
 		.derp_port = port_of_url(conf->server_url, tls),
 		.stun_port = conf->stun_port ? conf->stun_port : -1,
-		.insecure_for_tests = !tls,
+		.cert_name = bytes_str(pin),
 	};
 	if (ip_parse(&ip, n->host_name) && ip.family == 4)
 		n->ipv4 = n->host_name;
@@ -89,7 +90,7 @@ static struct tailcfg_derp_region *own_region(const struct config *conf, struct 
 	return r;
 }
 
-int derpmap_build(const struct config *conf, struct buf *out, struct err *err)
+int derpmap_build(const struct config *conf, const char *pin, struct buf *out, struct err *err)
 {
 	struct tailcfg_derp_map map = { 0 };
 	struct id_object *regions;
@@ -106,7 +107,7 @@ int derpmap_build(const struct config *conf, struct buf *out, struct err *err)
 		for (size_t i = 0; i < map.regions.n; i++)
 			regions[i] = map.regions.v[i];
 		regions[map.regions.n] =
-		    (struct id_object){ DERPMAP_OWN_REGION, own_region(conf, &arena) };
+		    (struct id_object){ DERPMAP_OWN_REGION, own_region(conf, pin, &arena) };
 		map.regions = (struct id_object_list){ regions, map.regions.n + 1, true };
 	}
 	map.regions.set = true;

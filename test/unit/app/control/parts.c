@@ -131,7 +131,7 @@ static int build(const char *json, struct err *err)
 	(void)config_finish(&c, NULL);
 	(void)bytes_to_cstr(bytes_str(path), c.derp_map, sizeof(c.derp_map));
 	CHECK(file_write(path, bytes_str(json), 0600, err) == 0);
-	ret = derpmap_build(&c, &out, err);
+	ret = derpmap_build(&c, "", &out, err);
 	buf_fini(&out);
 	return ret;
 }
