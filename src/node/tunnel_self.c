@@ -114,7 +114,7 @@ static bool same_set(const struct tunnel_endpoint *a, size_t n, const struct tun
 
 void tunnel_update_endpoints(struct tunnel *t)
 {
-	struct tunnel_endpoint v[TUNNEL_ENDPOINTS_MAX];
+	struct tunnel_endpoint v[TUNNEL_ENDPOINTS_MAX] = { 0 };
 	struct addrport plain[TUNNEL_ENDPOINTS_MAX];
 	struct collector c = { .t = t, .v = v };
 

@@ -139,6 +139,8 @@ static void fill_tags(struct tailcfg_node *out, struct parts *p, const struct tn
 static void fill(struct tailcfg_node *out, struct parts *p, const struct tn_node *n,
 		 const struct access_routes *routes)
 {
+	/* Tagged nodes belong to no person and do not expire. */
+	struct wall expiry = model_node_is_tagged(n) ? wall_from_s(0) : n->expiry;
 	struct buf name;
 
 	*p = (struct parts){ .addresses = { prefix_of(n->v4), prefix_of(n->v6) } };
@@ -152,7 +154,7 @@ static void fill(struct tailcfg_node *out, struct parts *p, const struct tn_node
 		.name = bytes_str(p->name),
 		.user = model_owner_id(n),
 		.key = n->key,
-		.key_expiry = model_node_is_tagged(n) ? (struct wall){ 0 } : n->expiry,
+		.key_expiry = expiry,
 		.machine = n->machine,
 		.disco_key = n->disco,
 		.addresses = { p->addresses, 2, true },

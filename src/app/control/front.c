@@ -51,7 +51,7 @@ static bool is_token(struct bytes value, const char *token)
 
 static void early_json(struct control *c, struct buf *out)
 {
-	struct tailcfg_early_noise early;
+	struct tailcfg_early_noise early = { 0 };
 	struct secret32 challenge;
 	struct json_out o;
 

@@ -58,7 +58,7 @@ void store_read_prefixes(struct prefix_set *set, struct bytes text)
 
 void store_read_endpoints(struct tn_node *n, struct bytes text)
 {
-	struct addrport list[WORDS_MAX];
+	struct addrport list[WORDS_MAX] = { 0 };
 	struct bytes w;
 	size_t count = 0;
 

@@ -167,24 +167,25 @@ static void put_node(struct json_out *o, const struct node *n, const struct tail
 	struct tunnel_peer_status s = { .handshake_ms_ago = -1, .write_ms_ago = -1 };
 	struct tunnel *t = node_tunnel(n);
 	char out[ADDRPORT_TEXT_MAX];
-	bool known = !self && t && tunnel_peer_status(t, p->id, &s);
-	bool online = self ? node_is_online(n) : p->online == OPT_TRUE;
+	const struct tailcfg_node *peer = self ? NULL : p;
+	bool known = peer && t && tunnel_peer_status(t, peer->id, &s);
+	bool online = peer ? peer->online == OPT_TRUE : node_is_online(n);
 
 	json_open_object(o);
 	put_identity(o, n, p, self);
 	own_addresses(o, n, self);
 	text(o, "CurAddr", ip_is_valid(s.direct.ip) ? addrport_format(s.direct, out) : "");
-	relay_code(o, n, self ? (t ? tunnel_home(t) : 0) : p->home_derp);
+	relay_code(o, n, peer ? peer->home_derp : t ? tunnel_home(t) : 0);
 	text(o, "PeerRelay", "");
 	number(o, "RxBytes", (int64_t)s.rx_bytes);
 	number(o, "TxBytes", (int64_t)s.tx_bytes);
 	moment(o, "Created", p ? p->created.ns : 0);
 	moment(o, "LastWrite", ago(s.write_ms_ago));
-	moment(o, "LastSeen", !self && !online && p->last_seen.set ? p->last_seen.at.ns : 0);
+	moment(o, "LastSeen", peer && !online && peer->last_seen.set ? peer->last_seen.at.ns : 0);
 	moment(o, "LastHandshake", ago(s.handshake_ms_ago));
 	truth(o, "Online", online);
 	truth(o, "ExitNode",
-	      !self && node_map(n) && routes_exit_node(node_map(n), node_prefs(n)) == p);
+	      peer && node_map(n) && routes_exit_node(node_map(n), node_prefs(n)) == peer);
 	truth(o, "ExitNodeOption", p && is_exit_option(p));
 	truth(o, "Active", s.active);
 	json_key(o, "PeerAPIURL");

@@ -22,11 +22,11 @@
 
 struct magic;
 
+/* UDP peer relays will be one more kind: an address and a 24-bit network id. */
 enum magic_path_kind {
 	MAGIC_NONE,
 	MAGIC_DIRECT, /* UDP to addr */
 	MAGIC_RELAY,  /* through the DERP relay of a region, addressed by node key */
-	/* UDP peer relays will be a third kind: addr and a 24-bit network id */
 };
 
 struct magic_path {
