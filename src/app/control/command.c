@@ -1,7 +1,9 @@
 #include "app/control/command_priv.h"
 
 #include "app/control/store.h"
+#include "base/arena.h"
 #include "base/mem.h"
+#include "base/opt.h"
 #include "base/text.h"
 
 struct table {
@@ -46,6 +48,24 @@ bool command_is_flag(struct bytes option)
 		if (bytes_equal_str(option, flags[i]))
 			return true;
 	return false;
+}
+
+size_t command_table(struct arena *arena, struct opt_command *out, size_t max)
+{
+	struct table t[3];
+	size_t n = tables(t), count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < t[i].n && count < max; j++) {
+			const struct verb *v = &t[i].verbs[j];
+
+			out[count++] = (struct opt_command){
+				.name = arena_printf(arena, "%s %s", v->noun, v->name),
+				.args = v->args[0] ? v->args : NULL,
+				.help = v->says,
+			};
+		}
+	return count;
 }
 
 void command_usage(struct buf *out)

@@ -9,9 +9,11 @@
 
 #include "base/bytes.h"
 
+struct arena;
 struct control;
 struct err;
 struct json_out;
+struct opt_command;
 struct tailnet;
 
 enum { COMMAND_WORDS_MAX = 32, COMMAND_OPTIONS_MAX = 16 };
@@ -37,6 +39,8 @@ struct command {
 int command_run(struct command *cmd);
 /* The table as usage text. */
 void command_usage(struct buf *out);
+/* The table for man page and completion; names in the arena. Returns how many. */
+size_t command_table(struct arena *arena, struct opt_command *out, size_t max);
 /* Does this verb read standard input? */
 bool command_reads_input(struct bytes noun, struct bytes verb);
 /* Options that stand alone, without a value. */

@@ -7,10 +7,14 @@
 #include <unistd.h>
 
 #include "app/control/cli.h"
+#include "app/control/command.h"
 #include "app/control/config.h"
 #include "app/control/control.h"
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
+#include "base/opt.h"
 #include "crypto/secret.h"
 #include "io/file.h"
 #include "io/loop.h"
@@ -118,6 +122,38 @@ static int config_command(const struct config *conf, int argc, char **argv)
 	return 0;
 }
 
+/* --version, --man and --completion, from the same table as the commands themselves. */
+static bool about(int argc, char **argv, int *status)
+{
+	enum { COMMANDS_MAX = 80 };
+	static const char *const words[] = { "--version", "--man", "--completion" };
+	struct opt_command commands[COMMANDS_MAX] = {
+		{ .name = "serve", .help = "run the server" },
+		{ .name = "config", .args = "check|show", .help = "read the configuration" },
+	};
+	struct opt_program program = {
+		.name = "weft-control",
+		.help = "the coordination server of a Weft network",
+		.description =
+		    "Commands but serve and config talk to the running server by its local socket.",
+		.commands = commands,
+		.example = "  weft-control serve\n  weft-control users create alice@example.com\n"
+			   "  weft-control keys create --user alice@example.com\n",
+	};
+	struct arena arena;
+	bool asked = false;
+
+	for (size_t i = 0; argc > 1 && i < array_len(words); i++)
+		asked |= strcmp(argv[1], words[i]) == 0;
+	if (!asked)
+		return false;
+	arena_init(&arena, 1 << 16);
+	program.command_count = 2 + command_table(&arena, commands + 2, COMMANDS_MAX - 2);
+	(void)opt_common(&program, WEFT_VERSION, argc, argv, status);
+	arena_fini(&arena);
+	return true;
+}
+
 int control_main(int argc, char **argv, char *const *environment)
 {
 	const char *path = NULL;
@@ -126,6 +162,8 @@ int control_main(int argc, char **argv, char *const *environment)
 	struct err err;
 	int ret;
 
+	if (about(argc, argv, &ret))
+		return ret;
 	argc--;
 	argv++;
 	if (argc >= 2 && strcmp(argv[0], "--config") == 0) {
