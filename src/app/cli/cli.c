@@ -149,7 +149,7 @@ int cli_main(int argc, char **argv)
 	struct err err;
 	int status;
 
-	if (opt_common(&program, "0.1.0-weft", argc, argv, &status))
+	if (opt_common(&program, WEFT_VERSION, argc, argv, &status))
 		return status;
 	argc--;
 	argv++;

@@ -6,7 +6,7 @@
 #include "base/ip.h"
 #include "base/mem.h"
 
-#define CLI_VERSION "0.1.0-weft"
+#define CLI_VERSION WEFT_VERSION "-weft"
 #define NO_BODY ((struct bytes){ NULL, 0 })
 
 static void print_body(const struct cli_answer *a)

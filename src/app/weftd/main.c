@@ -20,7 +20,7 @@
 #include "node/node.h"
 #include "node/privops.h"
 
-#define WEFTD_VERSION "0.1.0-weft"
+#define WEFTD_VERSION WEFT_VERSION "-weft" /* tells us from the original in logs of others */
 
 struct options {
 	const char *statedir, *socket, *tun, *ca_file, *state;
