@@ -60,6 +60,9 @@ check "a policy that allows one direction is taken" \
 	policy '{"grants":[{"src":["ana@example.com"],"dst":["ben@example.com"],"ip":["*"]}]}'
 check "the other direction closes while nodes are connected" wait_for 10 closed bob "$a"
 check "the allowed one stays" open_ alice "$b"
+says() { admin policy explain "$2" "$3" -o json </dev/null | grep -q "\"allowed\":$1"; }
+check "explain says why it is open" says true ana@example.com "ben@example.com:22/tcp"
+check "and why the other way is not" says false ben@example.com "ana@example.com:22/tcp"
 check_not "a policy with a mistake is refused" policy '{"grants":[{"src":["group:none"],"dst":["*"],"ip":["*"]}]}'
 check "and changes nothing" open_ alice "$b"
 check "a policy that allows nothing is taken" policy '{"grants":[]}'

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "engine/policy/policy.h"
+#include "engine/policy/policy_explain.h"
 #include "wire/filterrule.h"
 #include "wire/sshrule.h"
 #include "wire/tailcfg_hostinfo.h"
@@ -422,4 +423,40 @@ bool access_user_may_tag(struct tailnet *t, int64_t user, const struct bytes *ta
 			 struct bytes *bad)
 {
 	return policy_user_may_tag(t->access->policy, (uint64_t)user, tags, n, bad);
+}
+
+/* ---- for people ---- */
+
+int access_explain(struct tailnet *t, struct bytes src, struct bytes dst, struct buf *out,
+		   struct err *err)
+{
+	return policy_explain(t->access->state, src, dst, out, err);
+}
+
+int access_preview_node(struct tn_node *n, struct buf *out, struct err *err)
+{
+	return policy_preview_node(n->tailnet->access->state, (uint64_t)n->id, out, err);
+}
+
+int access_preview_user(struct tailnet *t, struct bytes login, struct buf *out, struct err *err)
+{
+	return policy_preview_user(t->access->state, login, out, err);
+}
+
+int access_compare(struct tailnet *t, struct bytes policy, struct buf *out, struct err *err)
+{
+	struct policy *p = compile(t, policy, err);
+	struct policy_state *next = p ? next_state(t, p, err) : NULL;
+	int ret = next ? 0 : -1;
+
+	if (next)
+		policy_compare(t->access->state, next, out);
+	policy_state_destroy(next);
+	policy_unref(p);
+	return ret;
+}
+
+void access_lint(struct tailnet *t, struct buf *out)
+{
+	policy_lint(t->access->state, out);
 }

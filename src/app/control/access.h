@@ -70,3 +70,12 @@ bool access_approves_route(struct tn_node *n, struct prefix route);
 /* May this user give these tags to a node of theirs? *bad is the first that is refused. */
 bool access_user_may_tag(struct tailnet *t, int64_t user, const struct bytes *tags, size_t n,
 			 struct bytes *bad);
+
+/* For people; each appends one JSON value (engine/policy/policy_explain.h says which). */
+int access_explain(struct tailnet *t, struct bytes src, struct bytes dst, struct buf *out,
+		   struct err *err);
+int access_preview_node(struct tn_node *n, struct buf *out, struct err *err);
+int access_preview_user(struct tailnet *t, struct bytes login, struct buf *out, struct err *err);
+/* Who gains and who loses what if this policy came into force. */
+int access_compare(struct tailnet *t, struct bytes policy, struct buf *out, struct err *err);
+void access_lint(struct tailnet *t, struct buf *out);

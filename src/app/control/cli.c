@@ -141,6 +141,58 @@ static void widths(const struct json *rows, int *width)
 	buf_fini(&text);
 }
 
+/* More than a line can show: an object, or a list of lists or objects. */
+static bool is_nested(const struct json *v)
+{
+	return v->kind == JSON_OBJECT ||
+	       (v->kind == JSON_ARRAY && v->first && v->first->kind >= JSON_ARRAY);
+}
+
+/* Below a heading, indented: "key: value" for members, "- value" for elements. Does not recurse. */
+static void print_outline(const struct json *root, struct buf *text)
+{
+	const struct json *v = root->first;
+
+	for (int depth = 1; v;) {
+		bool element = v->parent->kind == JSON_ARRAY;
+
+		buf_clear(text);
+		if (!is_nested(v))
+			cell_text(v, text);
+		printf("%*s%s%.*s%s%s\n", 2 * depth, "", element ? "- " : "", BYTES_FMT(v->key),
+		       element ? "" : ": ", buf_cstr(text));
+		if (is_nested(v) && v->first) {
+			v = v->first;
+			depth++;
+			continue;
+		}
+		for (; v != root && !v->next; depth--)
+			v = v->parent;
+		if (v == root)
+			return;
+		v = v->next;
+	}
+}
+
+static void print_record(const struct json *v)
+{
+	struct buf text;
+
+	buf_init(&text, OUTPUT_MAX);
+	json_each (it, v) {
+		cell_text(it, &text);
+		if (is_nested(it)) {
+			printf("%.*s:\n", BYTES_FMT(it->key));
+			print_outline(it, &text);
+		} else if (v->count == 1) {
+			printf("%s\n", buf_cstr(&text));
+		} else {
+			printf("%-16.*s %s\n", BYTES_FMT(it->key), buf_cstr(&text));
+		}
+	}
+	buf_fini(&text);
+}
+
 static void print_table(struct bytes body)
 {
 	struct arena arena;
@@ -156,17 +208,7 @@ static void print_table(struct bytes body)
 		json_each (row, v)
 			print_row(row, v->first, width);
 	} else if (v) {
-		struct buf text;
-
-		buf_init(&text, OUTPUT_MAX);
-		json_each (it, v) {
-			cell_text(it, &text);
-			if (v->count == 1)
-				printf("%s\n", buf_cstr(&text));
-			else
-				printf("%-16.*s %s\n", BYTES_FMT(it->key), buf_cstr(&text));
-		}
-		buf_fini(&text);
+		print_record(v);
 	}
 	arena_fini(&arena);
 }

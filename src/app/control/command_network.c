@@ -1,6 +1,7 @@
 /* Commands about the policy, DNS and the server itself. */
 #include "app/control/command_priv.h"
 #include "app/control/store.h"
+#include "base/hujson.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "wire/tailcfg_dns.h"
@@ -62,6 +63,74 @@ static int policy_rollback(struct command *cmd)
 	return ret;
 }
 
+enum { ANSWER_MAX = 16 << 20 };
+
+/* What an access_ function wrote becomes the answer. */
+static int answer(struct command *cmd, struct buf *json, int ret)
+{
+	if (ret == 0 && json->bad)
+		ret =
+		    err_set(cmd->err, ERR_LIMIT, "the answer is longer than %d bytes", ANSWER_MAX);
+	if (ret == 0)
+		json_put_raw(cmd->out, buf_bytes(json));
+	buf_fini(json);
+	return ret;
+}
+
+static int policy_explain_why(struct command *cmd)
+{
+	struct buf json;
+
+	buf_init(&json, ANSWER_MAX);
+	return answer(cmd, &json,
+		      access_explain(cmd->tailnet, command_word(cmd, 0), command_word(cmd, 1),
+				     &json, cmd->err));
+}
+
+static int policy_preview(struct command *cmd)
+{
+	struct bytes who = command_word(cmd, 0);
+	struct tn_node *n;
+	struct buf json;
+
+	buf_init(&json, ANSWER_MAX);
+	if (memchr(who.p, '@', who.n))
+		return answer(cmd, &json, access_preview_user(cmd->tailnet, who, &json, cmd->err));
+	if (command_node(cmd, who, &n) < 0)
+		return answer(cmd, &json, -1);
+	return answer(cmd, &json, access_preview_node(n, &json, cmd->err));
+}
+
+static int policy_diff(struct command *cmd)
+{
+	struct buf json;
+
+	buf_init(&json, ANSWER_MAX);
+	return answer(cmd, &json, access_compare(cmd->tailnet, cmd->input, &json, cmd->err));
+}
+
+static int policy_lint_now(struct command *cmd)
+{
+	struct buf json;
+
+	buf_init(&json, ANSWER_MAX);
+	access_lint(cmd->tailnet, &json);
+	return answer(cmd, &json, 0);
+}
+
+static int policy_format(struct command *cmd)
+{
+	struct buf text;
+	int ret;
+
+	buf_init(&text, ANSWER_MAX);
+	ret = hujson_format(cmd->input, &text, cmd->err);
+	if (ret == 0)
+		put_text_object(cmd->out, "policy", buf_bytes(&text));
+	buf_fini(&text);
+	return ret;
+}
+
 static int dns_get(struct command *cmd)
 {
 	json_put_raw(cmd->out, bytes_str(cmd->tailnet->dns ? cmd->tailnet->dns : "{}"));
@@ -118,6 +187,11 @@ const struct verb command_network[] = {
 	{ "policy", "get", "", "the policy in force", 0, false, policy_get },
 	{ "policy", "set", "< FILE", "check it and put it in force", 0, true, policy_set },
 	{ "policy", "check", "< FILE", "check it only", 0, true, policy_check },
+	{ "policy", "explain", "SRC DST[:PORT][/PROTO]", "allowed or not, by which line, through what", 2, false, policy_explain_why },
+	{ "policy", "preview", "NODE|LOGIN", "what one node gets; the rules that name a user", 1, false, policy_preview },
+	{ "policy", "diff", "< FILE", "who would gain and who would lose what", 0, true, policy_diff },
+	{ "policy", "lint", "", "rules nobody can use, names nothing refers to", 0, false, policy_lint_now },
+	{ "policy", "format", "< FILE", "the canonical layout, comments kept", 0, true, policy_format },
 	{ "policy", "history", "", "earlier policies", 0, false, policy_history },
 	{ "policy", "rollback", "ID", "put an earlier one in force", 1, false, policy_rollback },
 	{ "dns", "get", "", "resolvers, split DNS, records", 0, false, dns_get },
