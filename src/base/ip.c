@@ -82,14 +82,19 @@ bool ip_is_loopback(struct ip ip)
 	return in(ip, ip_v4(127, 0, 0, 0), 8) || in(ip, (struct ip){ 6, { [15] = 1 } }, 128);
 }
 
+/* These two are asked for every packet. */
 bool ip_is_link_local(struct ip ip)
 {
-	return in(ip, ip_v4(169, 254, 0, 0), 16) || in(ip, (struct ip){ 6, { 0xfe, 0x80 } }, 10);
+	if (ip.family == 4)
+		return ip.b[0] == 169 && ip.b[1] == 254;
+	return ip.family == 6 && ip.b[0] == 0xfe && (ip.b[1] & 0xc0) == 0x80;
 }
 
 bool ip_is_multicast(struct ip ip)
 {
-	return in(ip, ip_v4(224, 0, 0, 0), 4) || in(ip, (struct ip){ 6, { 0xff } }, 8);
+	if (ip.family == 4)
+		return (ip.b[0] & 0xf0) == 0xe0;
+	return ip.family == 6 && ip.b[0] == 0xff;
 }
 
 bool ip_is_unspecified(struct ip ip)

@@ -162,6 +162,13 @@ static int sweep(struct axis *a, const struct edge *edges, size_t m, struct acti
 	return 0;
 }
 
+static void index_v4(struct axis *a)
+{
+	a->first4 = mem_alloc((a->piece_count + 1) * sizeof(*a->first4));
+	for (; a->count4 < a->piece_count && a->pieces[a->count4].first.family == 4; a->count4++)
+		a->first4[a->count4] = ip_v4_u32(a->pieces[a->count4].first);
+}
+
 int axis_build(struct axis *a, struct axis_range *ranges, size_t n, struct err *err)
 {
 	struct edge *edges = mem_alloc((2 * n + 1) * sizeof(*edges));
@@ -177,6 +184,7 @@ int axis_build(struct axis *a, struct axis_range *ranges, size_t n, struct err *
 	m = cut(a, edges, ranges, n);
 	a->pieces = mem_alloc((m + 1) * sizeof(*a->pieces));
 	ret = sweep(a, edges, m, &active, err);
+	index_v4(a);
 	mem_free(active.ids);
 	mem_free(active.depth);
 	mem_free(edges);
@@ -188,29 +196,54 @@ int axis_build(struct axis *a, struct axis_range *ranges, size_t n, struct err *
 void axis_fini(struct axis *a)
 {
 	mem_free(a->pieces);
+	mem_free(a->first4);
 	mem_free(a->ids);
 	mem_free(a->any[0]);
 	mem_free(a->any[1]);
 	*a = (struct axis){ 0 };
 }
 
-struct axis_ids axis_lookup(const struct axis *a, struct ip ip)
+/* How many of the pieces begin at or before the address. Without a branch that could be
+ * mispredicted. */
+static size_t search4(const uint32_t *first, size_t n, uint32_t ip)
 {
-	size_t low = 0, n = a->piece_count;
+	const uint32_t *base = first;
 
-	while (n > 0) { /* the last piece that does not begin behind ip */
+	while (n > 1) {
 		size_t half = n / 2;
 
-		if (ip_compare(a->pieces[low + half].first, ip) <= 0) {
+		base += (base[half - 1] <= ip) * half;
+		n -= half;
+	}
+	return (size_t)(base - first) + (n == 1 && *base <= ip);
+}
+
+static size_t search6(const struct axis_piece *pieces, size_t n, const struct ip *ip)
+{
+	size_t low = 0;
+
+	while (n > 0) {
+		size_t half = n / 2;
+
+		if (memcmp(pieces[low + half].first.b, ip->b, sizeof(ip->b)) <= 0) {
 			low += half + 1;
 			n -= half + 1;
 		} else {
 			n = half;
 		}
 	}
-	if (!low || a->pieces[low - 1].first.family != ip.family)
+	return low;
+}
+
+struct axis_ids axis_lookup(const struct axis *a, struct ip ip)
+{
+	const struct axis_piece *pieces = ip.family == 4 ? a->pieces : a->pieces + a->count4;
+	size_t at = ip.family == 4 ? search4(a->first4, a->count4, ip_v4_u32(ip))
+				   : search6(pieces, a->piece_count - a->count4, &ip);
+
+	if (!at)
 		return (struct axis_ids){ NULL, 0 };
-	return (struct axis_ids){ a->ids + a->pieces[low - 1].offset, a->pieces[low - 1].n };
+	return (struct axis_ids){ a->ids + pieces[at - 1].offset, pieces[at - 1].n };
 }
 
 struct axis_ids axis_any(const struct axis *a, struct ip ip)

@@ -31,8 +31,10 @@ struct axis_range {
 };
 
 struct axis {
-	struct axis_piece *pieces;
+	struct axis_piece *pieces; /* IPv4 first */
 	size_t piece_count;
+	uint32_t *first4; /* where the IPv4 pieces begin, once more and dense, for the search */
+	size_t count4;
 	uint32_t *ids;
 	size_t id_count;
 	uint32_t *any[2]; /* IPv4, IPv6 */

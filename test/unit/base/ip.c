@@ -132,6 +132,13 @@ TEST(address_and_port)
 
 TEST(kinds_of_addresses)
 {
+	struct ip ip;
+
+	CHECK(ip_is_multicast(ip_v4(224, 0, 0, 1)) && ip_is_multicast(ip_v4(239, 255, 255, 255)));
+	CHECK(!ip_is_multicast(ip_v4(223, 255, 255, 255)) && !ip_is_multicast(ip_v4(240, 0, 0, 0)));
+	CHECK(ip_parse(&ip, bytes_str("ff02::1")) && ip_is_multicast(ip) && !ip_is_link_local(ip));
+	CHECK(ip_parse(&ip, bytes_str("febf::1")) && ip_is_link_local(ip) && !ip_is_multicast(ip));
+	CHECK(ip_parse(&ip, bytes_str("fec0::1")) && !ip_is_link_local(ip));
 	CHECK(ip_is_loopback(ip_v4(127, 9, 9, 9)) && ip_is_private(ip_v4(172, 31, 0, 1)));
 	CHECK(!ip_is_private(ip_v4(172, 32, 0, 1)) && ip_is_link_local(ip_v4(169, 254, 1, 1)));
 	CHECK(ip_unmap((struct ip){ 6, { [10] = 0xff, 0xff, 1, 2, 3, 4 } }).family == 4);
