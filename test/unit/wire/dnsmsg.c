@@ -44,7 +44,7 @@ TEST(dnsmsg_reads_a_reply)
 	struct dnsmsg_record r;
 	struct dnsname name;
 	struct dnsmsg m;
-	struct ip ip;
+	struct ip ip = { 0 };
 
 	CHECK(dnsmsg_open(&m, b) && m.header.id == 0x1234 && m.header.flags & DNSMSG_QR);
 	CHECK(dnsmsg_question(&m, &q) && q.type == DNSMSG_A && q.class == DNSMSG_IN);
@@ -115,7 +115,7 @@ TEST(dnsmsg_builds_with_pointers_into_the_question)
 	struct dnsmsg_record r;
 	uint8_t out[512];
 	struct dnsmsg_out o;
-	uint32_t minimum;
+	uint32_t minimum = 0;
 	struct dnsmsg m;
 	size_t n;
 
