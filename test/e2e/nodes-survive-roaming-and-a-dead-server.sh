@@ -4,13 +4,8 @@
 #     bob -- office (easy) ---+
 # What may happen to a network: a node moves to another one, a NAT forgets everything, the server dies,
 # a node is restarted while the server is away. Each time the peers reach each other again.
-#
-# WEFT_BIN: folder with weft-control, weftd and weft (default build/asan/src/prog).
 . "$(dirname "$0")/../lab/e2e.sh"
-bin=${WEFT_BIN:-$(realpath "$(dirname "$0")/../../build/asan/src/prog")}
-for program in weft-control weftd weft; do
-	[ -x "$bin/$program" ] || skip "$bin/$program is not built"
-done
+. "$(dirname "$0")/../lab/mesh.sh"
 topology <<EOT
 internet 203.0.113.0/24
 host server on internet
@@ -21,39 +16,10 @@ host bob   on office
 EOT
 lab_main "$@"
 
-server=$(lab ip server)
-dir=$LAB_DIR/skeleton
-mkdir -p "$dir"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout "$dir/key.pem" \
-	-out "$dir/cert.pem" -subj /CN=weft -addext "subjectAltName=IP:$server" 2>/dev/null
-cat >"$dir/control.yaml" <<EOT
-state_dir: $dir/control
-listen: $server:443
-server_url: https://$server
-tls_cert: $dir/cert.pem
-tls_key: $dir/key.pem
-EOT
-export SSL_CERT_FILE="$dir/cert.pem"
-
-admin() { on server "$bin/weft-control" --config "$dir/control.yaml" "$@" </dev/null; }
-weft() { host=$1; shift; on "$host" timeout 30 "$bin/weft" --socket "$dir/$host.sock" "$@"; }
-running() { weft "$1" status --json 2>/dev/null | grep -q '"BackendState":"Running"'; }
-ping4() { on "$1" ping -c 1 -W 1 "$2"; }
-direct() { weft "$1" ping --c 3 "$2" 2>&1 | grep -q 'via [0-9]'; }
-node() { start "$1" "$1" "$bin/weftd" --statedir "$dir/$1" --socket "$dir/$1.sock" --tun weft0 --verbose 2; }
-
-start control server "$bin/weft-control" --config "$dir/control.yaml" serve
-wait_for 10 admin server status >/dev/null 2>&1 || die "weft-control answers"
-admin users create ana --role owner >/dev/null
-key=$(admin keys create --user ana --reusable -o json | sed 's/.*"key":"\([^"]*\)".*/\1/')
-echo "$key" >"$dir/authkey"
-
+mesh_server tls
+key=$(mesh_key ana)
 for host in alice bob; do
-	node "$host"
-	wait_for 5 test -S "$dir/$host.sock" || die "weftd of $host listens"
-	check "$host joins with an auth key" weft "$host" up --login-server "https://$server" \
-		--authkey "file:$dir/authkey" --hostname "$host" --timeout 20s
-	check "$host is running" wait_for 10 running "$host"
+	mesh_join "$host" "$key"
 done
 a=$(weft alice ip -4)
 b=$(weft bob ip -4)
