@@ -94,7 +94,7 @@ static int policy_preview(struct command *cmd)
 	struct buf json;
 
 	buf_init(&json, ANSWER_MAX);
-	if (memchr(who.p, '@', who.n))
+	if (who.n && memchr(who.p, '@', who.n))
 		return answer(cmd, &json, access_preview_user(cmd->tailnet, who, &json, cmd->err));
 	if (command_node(cmd, who, &n) < 0)
 		return answer(cmd, &json, -1);

@@ -1,5 +1,6 @@
 #include "io/tcp.h"
 
+#include <netdb.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -160,7 +161,11 @@ TEST(tcp_connects_by_name_trying_both_families)
 {
 	struct net n;
 	struct tcp_conf conf = { .host = "localhost" };
+	struct addrinfo *found;
 
+	if (getaddrinfo("localhost", NULL, NULL, &found) != 0)
+		kit_skip("this host has no /etc/hosts with localhost in it");
+	freeaddrinfo(found);
 	net_init(&n);
 	conf.port = tcp_listener_address(n.listener).port;
 	ear_init(&n.client, tcp_connect(n.loop, &conf));
