@@ -379,7 +379,7 @@ int control_start(struct control *c, struct err *err)
 		return err_set(err, ERR_USAGE, "listen: needs ADDRESS:PORT");
 	c->front_listener = tcp_listen(c->loop, at, on_accept, c, err);
 	if (!c->front_listener)
-		return err_wrap(err, "listen on %s", c->conf.listen);
+		return -1;
 	if (start_stun(c, at, err) < 0)
 		return -1;
 	c->admin_listener = admin_listen(c, err);
