@@ -96,7 +96,7 @@ static void hmac(const char *digest, struct bytes key, const struct bytes *parts
  */
 void hash_hmac_blake2s(uint8_t out[HASH_LEN], struct bytes key, const struct bytes *parts, size_t n)
 {
-	uint8_t pad[BLAKE2S_BLOCK] = { 0 }, inner[HASH_LEN];
+	uint8_t pad[BLAKE2S_BLOCK] = { 0 }, inner[HASH_LEN] = { 0 };
 	struct bytes second = bytes_of(inner, sizeof(inner));
 
 	if (key.n > sizeof(pad))

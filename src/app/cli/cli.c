@@ -65,7 +65,7 @@ static const struct opt ping_opts[] = {
 
 const struct opt_command cli_commands[] = {
 	{ "up", NULL, "join the network, or go on in it", up_opts, array_len(up_opts), cli_up,
-	  "  weft up --login-server https://control.example.com --authkey file:/root/key\n" },
+	  "  weft up --login-server https://control.example.com --authkey file:KEYFILE\n" },
 	{ "down", NULL, "leave the network for now; the login stays", NULL, 0, cli_down, NULL },
 	{ "set", NULL, "change preferences", set_opts, array_len(set_opts), cli_set, "  weft set --accept-routes\n" },
 	{ "login", NULL, "log in; the same as up", up_opts, array_len(up_opts), cli_login, NULL },
