@@ -12,6 +12,9 @@ struct aeadvec {
 };
 
 static const struct aeadvec_ops *const providers[] = { /* the fastest first */
+#ifdef WEFT_AVX512
+						       &aeadvec_avx512,
+#endif
 #ifdef WEFT_IPSECMB
 						       &aeadvec_ipsecmb,
 #endif
@@ -63,6 +66,9 @@ const char *aeadvec_name(const struct aeadvec *v)
 const char *const *aeadvec_providers(void)
 {
 	static const char *const names[] = {
+#ifdef WEFT_AVX512
+		"avx512",
+#endif
 #ifdef WEFT_IPSECMB
 		"ipsec-mb",
 #endif

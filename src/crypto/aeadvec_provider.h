@@ -12,6 +12,7 @@ struct aeadvec_ops {
 	void (*open)(void *ctx, struct aeadvec_pkt *pkts, unsigned n);
 };
 
+extern const struct aeadvec_ops aeadvec_avx512;
 extern const struct aeadvec_ops aeadvec_ipsecmb;
 extern const struct aeadvec_ops aeadvec_openssl;
 

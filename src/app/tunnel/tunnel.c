@@ -47,7 +47,7 @@ static const char usage[] =
     "\n"
     "  --config FILE       the file; wg0.conf makes interface wg0\n"
     "  --interface NAME    another name for the interface\n"
-    "  --crypto NAME       ipsec-mb or openssl; default: the fastest that runs here\n"
+    "  --crypto NAME       avx512, ipsec-mb or openssl; default: the fastest that runs here\n"
     "  --threads N         0: one thread for everything; 2: one per direction\n"
     "  --memory KIB        for packet buffers; default: by the size of the machine\n"
     "  --no-gso --no-gro   do without UDP segmentation, without UDP merging\n"
