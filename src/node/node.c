@@ -345,6 +345,7 @@ static void make_tunnel(struct node *n)
 {
 	struct tunnel_conf conf = { .priv = n->conf.priv,
 				    .tun_name = n->conf.tun_name,
+				    .packets = n->conf.packets,
 				    .port = n->conf.port,
 				    .threads = n->conf.threads,
 				    .node_key = *state_node_key(n->state),

@@ -24,6 +24,7 @@ struct node;
 struct prefs;
 struct privops;
 struct state_profile;
+struct tun;
 
 enum node_state { /* numbers of the IPN bus */
 		  NODE_NO_STATE = 0,
@@ -37,8 +38,9 @@ const char *node_state_name(enum node_state s); /* "NeedsLogin" ... */
 
 struct node_conf {
 	const char *state_dir;
-	const char *tun_name; /* NULL: no device */
-	const char *ca_file;  /* for the control server; NULL: the system's */
+	const char *tun_name;      /* NULL: no device */
+	const struct tun *packets; /* instead of one (node/tunnel.h); the host gets no routes */
+	const char *ca_file;       /* for the control server; NULL: the system's */
 	const char *version;
 	uint16_t port;
 	unsigned threads;

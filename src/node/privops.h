@@ -89,6 +89,8 @@ struct privops {
 
 /* In this process, with its own privileges. */
 struct privops *privops_local_create(struct err *err);
+/* For a node inside a process without privileges: devices are refused, the rest is left undone. */
+struct privops *privops_none_create(void);
 void privops_destroy(struct privops *p); /* NULL is a no-op; does not restore */
 
 /* 1-15 characters of those above, not "." or "..": what both sides check. */

@@ -1,6 +1,7 @@
 /* node/tunnel.c - see tunnel.h. Peers are in tunnel_peers.c, our own addresses in tunnel_self.c. */
 #include "node/tunnel.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -375,6 +376,11 @@ static int open_device(struct tunnel *t, struct err *err)
 	int fd;
 
 	t->tun.fd = -1;
+	if (t->conf.packets) {
+		t->tun = *t->conf.packets;
+		t->tun.fd = fcntl(t->conf.packets->fd, F_DUPFD_CLOEXEC, 0);
+		return t->tun.fd < 0 ? err_sys(err, "duplicate the packet socket") : 0;
+	}
 	if (!t->conf.tun_name)
 		return 0;
 	(void)strncpy(want.name, t->conf.tun_name, sizeof(want.name) - 1);

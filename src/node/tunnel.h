@@ -24,6 +24,7 @@ struct netmap;
 struct netmap_diff;
 struct prefs;
 struct privops;
+struct tun;
 struct tunnel;
 
 enum { TUNNEL_ENDPOINTS_MAX = 32 };
@@ -43,8 +44,10 @@ struct tunnel_ping {
 struct tunnel_conf {
 	struct privops *priv;
 	const char *tun_name; /* NULL: no device */
-	uint16_t port;        /* 0: any */
-	unsigned threads;     /* of the datapath */
+	/* Instead of a device: a socket that carries one IP packet per message. Duplicated. */
+	const struct tun *packets;
+	uint16_t port;    /* 0: any */
+	unsigned threads; /* of the datapath */
 	struct secret32 node_key;
 	struct log log;
 	/* Our addresses as others may reach us; a fresh list, when its set changed. */
