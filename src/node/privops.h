@@ -4,7 +4,11 @@
  * The engine parses what strangers send and must not be able to do any of this by itself. It asks
  * with plain structs of fixed size: no pointers, no text but names that were validated here, so a
  * request can travel to a helper process as it is. Calls return when the work is done; each is a
- * few system calls long. privops_local does them in this process.
+ * few system calls long. privops_local does them in this process, privops_remote asks the helper.
+ *
+ * A new operation is: its struct, its member of struct privops_ops, its function in
+ * privops_local.c, and, when the member has the usual form (a pointer to its struct), one line in
+ * PRIVOPS_STRUCT_OPS with NAME_is_valid() in privops_table.c. The rest is made from that line.
  */
 #pragma once
 
@@ -63,6 +67,12 @@ struct privops_dns {
 	char search[PRIVOPS_DOMAINS_MAX][PRIVOPS_DOMAIN_MAX];
 	char match[PRIVOPS_DOMAINS_MAX][PRIVOPS_DOMAIN_MAX];
 };
+
+/* member of struct privops_ops, its number, what it takes */
+#define PRIVOPS_STRUCT_OPS(X)                                                                      \
+	X(address, ADDRESS, struct privops_address)                                                \
+	X(route, ROUTE, struct privops_route)                                                      \
+	X(dns, DNS, struct privops_dns)
 
 struct privops_ops {
 	/* The new descriptor is the caller's. */
