@@ -44,7 +44,8 @@ int privops_request_decode(struct privops_request *r, struct bytes msg, bool has
 	return 0;
 }
 
-void privops_reply_encode(uint8_t out[PRIVOPS_REPLY_LEN], int ret, const struct err *err)
+size_t privops_reply_encode(uint8_t out[PRIVOPS_REPLY_MAX], int ret, const struct err *err,
+			    struct bytes answer)
 {
 	int32_t head[3] = { ret < 0 ? -1 : 0, 0, 0 };
 
@@ -53,25 +54,39 @@ void privops_reply_encode(uint8_t out[PRIVOPS_REPLY_LEN], int ret, const struct 
 		head[1] = (int32_t)err->code;
 		head[2] = err->sys;
 		memcpy(out + sizeof(head), err->text, strnlen(err->text, sizeof(err->text) - 1));
+		answer.n = 0;
 	}
 	memcpy(out, head, sizeof(head));
+	if (answer.n)
+		memcpy(out + PRIVOPS_REPLY_LEN, answer.p, answer.n);
+	return PRIVOPS_REPLY_LEN + answer.n;
 }
 
-int privops_reply_decode(struct bytes msg, struct err *err)
+static int take_failure(struct bytes msg, int32_t code, int32_t sys, struct err *err)
+{
+	if (code <= ERR_NONE || code > ERR_INTERNAL)
+		code = ERR_INTERNAL;
+	err_set(err, (enum err_code)code, "%s", (const char *)msg.p + PRIVOPS_REPLY_LEN - 256);
+	if (err)
+		err->sys = sys;
+	return -1;
+}
+
+int privops_reply_decode(struct bytes msg, void *answer, size_t n, struct err *err)
 {
 	int32_t head[3];
 
-	if (msg.n != PRIVOPS_REPLY_LEN || msg.p[PRIVOPS_REPLY_LEN - 1])
+	if (msg.n < PRIVOPS_REPLY_LEN || msg.p[PRIVOPS_REPLY_LEN - 1])
 		return err_set(err, ERR_INTERNAL, "the helper's reply has %zu bytes", msg.n);
 	memcpy(head, msg.p, sizeof(head));
-	if (head[0] == 0)
-		return 0;
-	if (head[1] <= ERR_NONE || head[1] > ERR_INTERNAL)
-		head[1] = ERR_INTERNAL;
-	err_set(err, (enum err_code)head[1], "%s", (const char *)msg.p + sizeof(head));
-	if (err)
-		err->sys = head[2];
-	return -1;
+	if (head[0] != 0)
+		return take_failure(msg, head[1], head[2], err);
+	if (msg.n != PRIVOPS_REPLY_LEN + n)
+		return err_set(err, ERR_INTERNAL, "the helper's answer has %zu bytes, not %zu",
+			       msg.n - PRIVOPS_REPLY_LEN, n);
+	if (n)
+		memcpy(answer, msg.p + PRIVOPS_REPLY_LEN, n);
+	return 0;
 }
 
 /* ---- on the socket ---- */

@@ -7,6 +7,7 @@
  *               4   4  length of the body            4    4  enum err_code
  *               8   *  the struct, as it is          8    4  errno
  *                                                   12  256  text, ends with a zero
+ *                                                  268    *  the answer, when all went well
  *
  * Both ends are one program on one machine: host byte order, the compiler's layout.
  */
@@ -25,6 +26,7 @@ enum {
 	PRIVOPS_HEAD_LEN = 8,
 	PRIVOPS_REQUEST_MAX = PRIVOPS_HEAD_LEN + PRIVOPS_BODY_MAX,
 	PRIVOPS_REPLY_LEN = 12 + 256,
+	PRIVOPS_REPLY_MAX = PRIVOPS_REPLY_LEN + PRIVOPS_ANSWER_MAX,
 };
 
 struct privops_request {
@@ -43,9 +45,14 @@ size_t privops_request_encode(uint8_t *out, uint32_t op, const void *body);
 int privops_request_decode(struct privops_request *r, struct bytes msg, bool has_fd,
 			   struct err *err);
 
-void privops_reply_encode(uint8_t out[PRIVOPS_REPLY_LEN], int ret, const struct err *err);
-/* What the operation returned, with its error; also -1 when msg is no reply. */
-int privops_reply_decode(struct bytes msg, struct err *err);
+/* The length. answer is left out after a failure. */
+size_t privops_reply_encode(uint8_t out[PRIVOPS_REPLY_MAX], int ret, const struct err *err,
+			    struct bytes answer);
+/*
+ * What the operation returned, with its error; also -1 when msg is no reply, or not one with an
+ * answer of that length.
+ */
+int privops_reply_decode(struct bytes msg, void *answer, size_t n, struct err *err);
 
 /* fd -1: none. Blocking. */
 int privops_send(int sock, struct bytes msg, int fd, struct err *err);

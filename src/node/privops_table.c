@@ -83,39 +83,36 @@ static bool dns_is_valid(const struct privops_dns *d)
 	       domains_are_valid(d->match, d->match_count);
 }
 
+static bool notify_is_valid(const struct privops_notify *n)
+{
+	return n->what <= PRIVOPS_ALIVE;
+}
+
 /* ---- how it is done ---- */
 
-static int run_open_tun(struct privops *p, const void *body, int fd, int *out, struct err *err)
+static int run_open_tun(struct privops *p, const struct privops_call *c, struct err *err)
 {
-	(void)fd;
-	return p->ops->open_tun(p, body, out, err);
+	return p->ops->open_tun(p, c->body, c->out, err);
 }
 
-static int run_open_udp(struct privops *p, const void *body, int fd, int *out, struct err *err)
+static int run_open_udp(struct privops *p, const struct privops_call *c, struct err *err)
 {
-	(void)fd;
-	return p->ops->open_udp(p, body, out, err);
+	return p->ops->open_udp(p, c->body, c->out, err);
 }
 
-static int run_mark(struct privops *p, const void *body, int fd, int *out, struct err *err)
+static int run_mark(struct privops *p, const struct privops_call *c, struct err *err)
 {
-	(void)body;
-	(void)out;
-	return p->ops->mark(p, fd, err);
+	return p->ops->mark(p, c->fd, err);
 }
 
-static int run_rules(struct privops *p, const void *body, int fd, int *out, struct err *err)
+static int run_rules(struct privops *p, const struct privops_call *c, struct err *err)
 {
-	(void)fd;
-	(void)out;
-	return p->ops->rules(p, ((const struct privops_rules *)body)->on, err);
+	return p->ops->rules(p, ((const struct privops_rules *)c->body)->on, err);
 }
 
-static int run_restore(struct privops *p, const void *body, int fd, int *out, struct err *err)
+static int run_restore(struct privops *p, const struct privops_call *c, struct err *err)
 {
-	(void)body;
-	(void)fd;
-	(void)out;
+	(void)c;
 	(void)err;
 	p->ops->restore(p);
 	return 0;
@@ -127,27 +124,36 @@ static int run_restore(struct privops *p, const void *body, int fd, int *out, st
 	{                                                                                          \
 		return name##_is_valid(body);                                                      \
 	}                                                                                          \
-	static int run_##name(struct privops *p, const void *body, int fd, int *out,               \
-			      struct err *err)                                                     \
+	static int run_##name(struct privops *p, const struct privops_call *c, struct err *err)    \
 	{                                                                                          \
-		(void)fd;                                                                          \
-		(void)out;                                                                         \
-		return p->ops->name(p, body, err);                                                 \
+		return p->ops->name(p, c->body, err);                                              \
 	}
 PRIVOPS_STRUCT_OPS(X)
 #undef X
 
+#define X(name, NAME, type)                                                                        \
+	_Static_assert(sizeof(type) <= PRIVOPS_ANSWER_MAX, #name " does not fit a reply");         \
+	static int run_##name(struct privops *p, const struct privops_call *c, struct err *err)    \
+	{                                                                                          \
+		return p->ops->name(p, c->answer, err);                                            \
+	}
+PRIVOPS_ANSWER_OPS(X)
+#undef X
+
 // clang-format off
 static const struct privops_row rows[PRIVOPS_OPS] = {
-	/*			 name		     size			takes  gives  */
-	[PRIVOPS_OPEN_TUN]    = { "open a device",    sizeof(struct privops_tun),   false, true,  open_tun_is_valid, run_open_tun },
-	[PRIVOPS_OPEN_UDP]    = { "open a socket",    sizeof(struct privops_udp),   false, true,  open_udp_is_valid, run_open_udp },
-	[PRIVOPS_MARK_SOCKET] = { "mark a socket",    0,			    true,  false, NULL,		     run_mark },
-	[PRIVOPS_RULES]	      = { "change the rules", sizeof(struct privops_rules), false, false, rules_is_valid,    run_rules },
-	[PRIVOPS_RESTORE]     = { "restore",	      0,			    false, false, NULL,		     run_restore },
+	[PRIVOPS_OPEN_TUN]    = { "open a device",    .size = sizeof(struct privops_tun),   .gives_fd = true, .is_valid = open_tun_is_valid, .run = run_open_tun },
+	[PRIVOPS_OPEN_UDP]    = { "open a socket",    .size = sizeof(struct privops_udp),   .gives_fd = true, .is_valid = open_udp_is_valid, .run = run_open_udp },
+	[PRIVOPS_MARK_SOCKET] = { "mark a socket",    .takes_fd = true,			    .run = run_mark },
+	[PRIVOPS_RULES]	      = { "change the rules", .size = sizeof(struct privops_rules), .is_valid = rules_is_valid, .run = run_rules },
+	[PRIVOPS_RESTORE]     = { "restore",	      .run = run_restore },
 #define X(name, NAME, type) \
-	[PRIVOPS_OP_##NAME]   = { #name, sizeof(type), false, false, name##_body_is_valid, run_##name },
+	[PRIVOPS_OP_##NAME]   = { #name, .size = sizeof(type), .is_valid = name##_body_is_valid, .run = run_##name },
 	PRIVOPS_STRUCT_OPS(X)
+#undef X
+#define X(name, NAME, type) \
+	[PRIVOPS_OP_##NAME]   = { #name, .answer = sizeof(type), .run = run_##name },
+	PRIVOPS_ANSWER_OPS(X)
 #undef X
 };
 // clang-format on

@@ -21,26 +21,33 @@ enum privops_op {
 	PRIVOPS_RULES,
 	PRIVOPS_RESTORE,
 #define X(name, NAME, type) PRIVOPS_OP_##NAME,
-	PRIVOPS_STRUCT_OPS(X)
+	PRIVOPS_STRUCT_OPS(X) PRIVOPS_ANSWER_OPS(X)
 #undef X
 	    PRIVOPS_OPS
 };
 
-enum { PRIVOPS_BODY_MAX = 32 << 10 };
+enum { PRIVOPS_BODY_MAX = 32 << 10, PRIVOPS_ANSWER_MAX = 4 << 10 };
 
 struct privops_rules { /* the argument of rules(), as a message */
 	bool on;
 };
 
+struct privops_call {
+	const void *body;
+	int fd;       /* what came with the request, or -1; stays the caller's */
+	int *out;     /* what goes back with the reply: see gives_fd */
+	void *answer; /* zeroed; see answer */
+};
+
 struct privops_row {
 	const char *name; /* NULL: there is no such operation */
 	size_t size;      /* of the body, exactly */
+	size_t answer;    /* length of the struct that comes back when all went well */
 	bool takes_fd, gives_fd;
 	/* Reads every field before anything else does; also that a bool is 0 or 1. NULL: no body.
 	 */
 	bool (*is_valid)(const void *body);
-	/* fd: what came with the message, or -1; it stays the caller's. *out: see gives_fd. */
-	int (*run)(struct privops *p, const void *body, int fd, int *out, struct err *err);
+	int (*run)(struct privops *p, const struct privops_call *c, struct err *err);
 };
 
 const struct privops_row *privops_row(uint32_t op); /* NULL: unknown */

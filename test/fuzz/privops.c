@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		if (privops_request_encode(again, r.op, r.body) != n || memcmp(again, data, n) != 0)
 			__builtin_trap();
 	}
-	(void)privops_reply_decode(bytes_of(data, n), &err);
+	(void)privops_reply_decode(bytes_of(data, n), NULL, 0, &err);
+	(void)privops_reply_decode(bytes_of(data, n), again, 4, &err);
 	return 0;
 }

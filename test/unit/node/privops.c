@@ -78,6 +78,12 @@ static int fake_dns(struct privops *p, const struct privops_dns *d, struct err *
 	return did(p, "dns", err);
 }
 
+static int fake_about(struct privops *p, struct privops_about *out, struct err *err)
+{
+	out->pid = 4711;
+	return did(p, "about", err);
+}
+
 static void fake_restore(struct privops *p)
 {
 	struct err ignored;
@@ -93,6 +99,7 @@ static const struct privops_ops fake_ops = {
 	.route = fake_route,
 	.rules = fake_rules,
 	.dns = fake_dns,
+	.about = fake_about,
 	.restore = fake_restore,
 };
 
@@ -120,9 +127,10 @@ static void pair_close(struct pair *p)
 }
 
 /* Puts one request into the socket by hand and lets the helper answer it. */
-static int ask(struct pair *p, uint32_t op, const void *body, int fd, int *out, struct err *err)
+static int ask_for(struct pair *p, uint32_t op, const void *body, int fd, int *out,
+		   struct privops_about *about, struct err *err)
 {
-	uint8_t msg[PRIVOPS_REQUEST_MAX], reply[PRIVOPS_REPLY_LEN];
+	uint8_t msg[PRIVOPS_REQUEST_MAX], reply[PRIVOPS_REPLY_MAX];
 	size_t n = privops_request_encode(msg, op, body);
 
 	p->fake.called[0] = '\0';
@@ -130,7 +138,32 @@ static int ask(struct pair *p, uint32_t op, const void *body, int fd, int *out, 
 	CHECK(privops_send(p->sock[0], bytes_of(msg, n), fd, err) == 0);
 	CHECK(privops_serve(&p->fake.head, p->sock[1], &limits, err) == 1);
 	CHECK(privops_receive(p->sock[0], reply, sizeof(reply), &n, out, err) == 0);
-	return privops_reply_decode(bytes_of(reply, n), err);
+	return privops_reply_decode(bytes_of(reply, n), about, about ? sizeof(*about) : 0, err);
+}
+
+static int ask(struct pair *p, uint32_t op, const void *body, int fd, int *out, struct err *err)
+{
+	return ask_for(p, op, body, fd, out, NULL, err);
+}
+
+TEST(answers_come_back)
+{
+	struct privops_about about = { 0 };
+	struct err err;
+	struct pair p;
+	int out;
+
+	pair_open(&p);
+	CHECK(ask_for(&p, PRIVOPS_OP_ABOUT, NULL, -1, &out, &about, &err) == 0);
+	CHECK_INT(about.pid, 4711);
+	/* An answer where none was expected, and none where one was. */
+	CHECK(ask(&p, PRIVOPS_OP_ABOUT, NULL, -1, &out, &err) == -1 && err.code == ERR_INTERNAL);
+	CHECK(ask_for(&p, PRIVOPS_RESTORE, NULL, -1, &out, &about, &err) == -1);
+	about.pid = 0;
+	p.fake.fail = 1;
+	CHECK(ask_for(&p, PRIVOPS_OP_ABOUT, NULL, -1, &out, &about, &err) == -1);
+	CHECK(err.code == ERR_LIMIT && about.pid == 0);
+	pair_close(&p);
 }
 
 TEST(operations_arrive)
@@ -311,17 +344,18 @@ TEST(a_helper_that_is_gone_is_an_error)
 
 TEST(replies_are_checked)
 {
-	uint8_t reply[PRIVOPS_REPLY_LEN];
+	uint8_t reply[PRIVOPS_REPLY_MAX];
+	size_t len;
 	struct err why, err;
 
 	err_set(&why, ERR_SYSTEM, "%s", "no");
 	why.sys = 13;
-	privops_reply_encode(reply, -1, &why);
-	CHECK(privops_reply_decode(bytes_of(reply, sizeof(reply)), &err) == -1);
+	len = privops_reply_encode(reply, -1, &why, bytes_of(NULL, 0));
+	CHECK(privops_reply_decode(bytes_of(reply, len), NULL, 0, &err) == -1);
 	CHECK(err.code == ERR_SYSTEM && err.sys == 13 && strcmp(err.text, "no") == 0);
-	for (size_t n = 0; n < sizeof(reply); n++)
-		CHECK(privops_reply_decode(kit_copy(bytes_of(reply, n)), &err) == -1);
+	for (size_t n = 0; n < len; n++)
+		CHECK(privops_reply_decode(kit_copy(bytes_of(reply, n)), NULL, 0, &err) == -1);
 	reply[4] = 99; /* no such code */
-	CHECK(privops_reply_decode(bytes_of(reply, sizeof(reply)), &err) == -1);
+	CHECK(privops_reply_decode(bytes_of(reply, len), NULL, 0, &err) == -1);
 	CHECK(err.code == ERR_INTERNAL);
 }
