@@ -57,17 +57,24 @@ bool sandbox_has_capability(unsigned capability)
 	return data[capability / 32].effective >> (capability % 32) & 1;
 }
 
-int sandbox_keep_capabilities(uint64_t keep, struct err *err)
+int sandbox_bound_capabilities(uint64_t keep, struct err *err)
 {
-	struct __user_cap_header_struct header = cap_header();
-	struct __user_cap_data_struct data[2] = { 0 };
-
-	/* A process that may not shrink the bounding set cannot gain from it either: see above. */
+	/* Who may not shrink the set has no new privileges to fear from it: see sandbox_enter(). */
 	for (unsigned c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
 		if (!(keep >> c & 1) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0 && errno != EPERM)
 			return err_sys(err, "drop capability %u", c);
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
 		return err_sys(err, "drop ambient capabilities");
+	return 0;
+}
+
+int sandbox_keep_capabilities(uint64_t keep, struct err *err)
+{
+	struct __user_cap_header_struct header = cap_header();
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	if (sandbox_bound_capabilities(keep, err) < 0)
+		return -1;
 	if (syscall(SYS_capget, &header, data) < 0)
 		return err_sys(err, "read capabilities");
 	for (unsigned i = 0; i < 2; i++) {

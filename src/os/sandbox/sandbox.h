@@ -34,6 +34,9 @@ int sandbox_enter(const struct sandbox_conf *conf, struct sandbox_report *report
 
 /* Bit n: capability n (linux/capability.h). All others go, from every set of this thread. */
 int sandbox_keep_capabilities(uint64_t keep, struct err *err);
+/* Only what can be had again, here or in a program that is executed: needs CAP_SETPCAP to matter.
+ */
+int sandbox_bound_capabilities(uint64_t keep, struct err *err);
 bool sandbox_has_capability(unsigned capability); /* now, effective */
 
 /* What one process may use up; 0: as it is. */
