@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct err;
 struct rng;
 
 struct secret32 {
@@ -25,6 +26,8 @@ static inline void secret32_wipe(struct secret32 *s)
 	secret_wipe(s->b, sizeof(s->b));
 }
 
-/* Before the first key is read: no core dumps, no ptrace by equals. False when the kernel refuses.
+/*
+ * Before the first key is read: no core dumps, no ptrace and no /proc by equals. A program that fails
+ * here ends. A sanitizer build stays open to itself.
  */
-bool secret_harden_process(void);
+int secret_harden_process(struct err *err);

@@ -159,7 +159,7 @@ static int make_one(const char *path, mode_t mode)
 	return S_ISDIR(st.st_mode) ? 0 : -1;
 }
 
-int file_mkdirs(const char *path, mode_t mode, struct err *err)
+int file_mkdirs_above(const char *path, mode_t mode, struct err *err)
 {
 	char *copy = mem_strdup(path);
 	int ret = 0;
@@ -172,10 +172,15 @@ int file_mkdirs(const char *path, mode_t mode, struct err *err)
 			ret = err_sys(err, "make folder %s", copy);
 		*at = '/';
 	}
-	if (ret == 0 && make_one(copy, mode) < 0)
-		ret = err_sys(err, "make folder %s", path);
 	mem_free(copy);
 	return ret;
+}
+
+int file_mkdirs(const char *path, mode_t mode, struct err *err)
+{
+	if (file_mkdirs_above(path, mode, err) < 0)
+		return -1;
+	return make_one(path, mode) < 0 ? err_sys(err, "make folder %s", path) : 0;
 }
 
 static int say_who_has_it(int fd, const char *path, struct err *err)

@@ -24,6 +24,7 @@ int file_sync_folder_of(const char *path, struct err *err);
 bool file_exists(const char *path);
 /* Like mkdir -p; mode for the folders that are made. */
 int file_mkdirs(const char *path, mode_t mode, struct err *err);
+int file_mkdirs_above(const char *path, mode_t mode, struct err *err); /* all but the last name */
 /*
  * Exclusive lock for the life of the process: -1 with ERR_REFUSED when another process has it. The
  * file stays; it holds the number of the process that took it last. Returns the fd, which closes

@@ -57,6 +57,13 @@ struct tcp_listener *unix_listen(struct loop *loop, const char *path, mode_t mod
 				 void (*on_accept)(void *arg, struct stream *s,
 						   struct addrport peer),
 				 void *arg, struct err *err);
+/* The two halves of it, for a privileged process that listens for another one. */
+int unix_bind(const char *path, mode_t mode, struct err *err); /* a listening fd */
+/* Takes fd; nobody removes the file. */
+struct tcp_listener *unix_listen_fd(struct loop *loop, int fd,
+				    void (*on_accept)(void *arg, struct stream *s,
+						      struct addrport peer),
+				    void *arg, struct err *err);
 struct stream *unix_connect(struct loop *loop, const char *path);
 struct unix_cred {
 	pid_t pid;

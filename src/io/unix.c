@@ -71,25 +71,40 @@ static int bind_path(int fd, const struct sockaddr_un *sa, mode_t mode, struct e
 	return 0;
 }
 
+int unix_bind(const char *path, mode_t mode, struct err *err)
+{
+	struct sockaddr_un sa;
+	int fd;
+
+	if (make_address(&sa, path, err) < 0 || clear_path(&sa, err) < 0)
+		return -1;
+	fd = make_socket(err);
+	if (fd >= 0 && bind_path(fd, &sa, mode, err) < 0) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+struct tcp_listener *unix_listen_fd(struct loop *loop, int fd,
+				    void (*on_accept)(void *arg, struct stream *s,
+						      struct addrport peer),
+				    void *arg, struct err *err)
+{
+	return listen_create(loop, fd, SOCK_UNIX, on_accept, arg, err);
+}
+
 struct tcp_listener *unix_listen(struct loop *loop, const char *path, mode_t mode,
 				 void (*on_accept)(void *arg, struct stream *s,
 						   struct addrport peer),
 				 void *arg, struct err *err)
 {
+	int fd = unix_bind(path, mode, err);
 	struct tcp_listener *l;
-	struct sockaddr_un sa;
 	struct stat st;
-	int fd;
 
-	if (make_address(&sa, path, err) < 0 || clear_path(&sa, err) < 0)
-		return NULL;
-	fd = make_socket(err);
 	if (fd < 0)
 		return NULL;
-	if (bind_path(fd, &sa, mode, err) < 0) {
-		(void)close(fd);
-		return NULL;
-	}
 	l = listen_create(loop, fd, SOCK_UNIX, on_accept, arg, err);
 	if (l && lstat(path, &st) == 0) {
 		l->path = mem_strdup(path);

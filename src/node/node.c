@@ -804,6 +804,11 @@ const char *node_version(const struct node *n)
 	return n->conf.version;
 }
 
+const char *node_notice(const struct node *n)
+{
+	return n->conf.notice;
+}
+
 struct loop *node_loop(const struct node *n)
 {
 	return n->loop;

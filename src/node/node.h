@@ -47,6 +47,7 @@ struct node_conf {
 	struct log_sink *sink;
 	struct privops *priv; /* borrowed */
 	bool ephemeral;
+	const char *notice; /* a sentence about how this process runs, for status; NULL: none */
 };
 
 struct node *node_create(struct loop *loop, const struct node_conf *conf, struct err *err);
@@ -77,6 +78,7 @@ const char *node_auth_url(const struct node *n); /* "" */
 const char *node_error(const struct node *n);    /* the last failure that still holds; "" */
 bool node_is_online(const struct node *n);       /* the map stream is up */
 const char *node_version(const struct node *n);
+const char *node_notice(const struct node *n); /* of the conf */
 struct loop *node_loop(const struct node *n);
 
 /* One result; the peer's address must be known. -1: err says why not. */

@@ -4,7 +4,12 @@
  * The engine parses what strangers send and must not be able to do any of this by itself. It asks
  * with plain structs of fixed size: no pointers, no text but names that were validated here, so a
  * request can travel to a helper process as it is. Calls return when the work is done; each is a
- * few system calls long. privops_local does them in this process.
+ * few system calls long. privops_local does them in this process, privops_remote asks the helper.
+ *
+ * A new operation is: its struct, its member of struct privops_ops, its function in
+ * privops_local.c, and, when the member has the usual form (a pointer to its struct), one line in
+ * PRIVOPS_STRUCT_OPS with NAME_is_valid() in privops_table.c, or in PRIVOPS_ANSWER_OPS when it only
+ * asks. The rest is made from that line.
  */
 #pragma once
 
@@ -64,6 +69,31 @@ struct privops_dns {
 	char match[PRIVOPS_DOMAINS_MAX][PRIVOPS_DOMAIN_MAX];
 };
 
+enum privops_notice { PRIVOPS_READY, PRIVOPS_STOPPING, PRIVOPS_ALIVE };
+
+/* For the service manager. Also proves that both halves of the daemon are well. */
+struct privops_notify {
+	uint8_t what; /* enum privops_notice */
+};
+
+/* An answer: who does all this. */
+struct privops_about {
+	int32_t pid;
+};
+
+// clang-format off
+/* member of struct privops_ops, its number, what it takes */
+#define PRIVOPS_STRUCT_OPS(X) \
+	X(address, ADDRESS, struct privops_address) \
+	X(route, ROUTE, struct privops_route) \
+	X(dns, DNS, struct privops_dns) \
+	X(notify, NOTIFY, struct privops_notify)
+
+/* Likewise, for a member that takes nothing and fills in a struct. */
+#define PRIVOPS_ANSWER_OPS(X) \
+	X(about, ABOUT, struct privops_about)
+// clang-format on
+
 struct privops_ops {
 	/* The new descriptor is the caller's. */
 	int (*open_tun)(struct privops *p, const struct privops_tun *want, int *fd,
@@ -77,6 +107,8 @@ struct privops_ops {
 	/* The policy rules that lead unmarked traffic into our table. */
 	int (*rules)(struct privops *p, bool on, struct err *err);
 	int (*dns)(struct privops *p, const struct privops_dns *dns, struct err *err);
+	int (*notify)(struct privops *p, const struct privops_notify *n, struct err *err);
+	int (*about)(struct privops *p, struct privops_about *out, struct err *err);
 	/* Takes back what is left of all of the above; also after a crash of an earlier process. */
 	void (*restore)(struct privops *p);
 	void (*destroy)(struct privops *p);

@@ -2,6 +2,7 @@
 #include "node/privops.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +11,8 @@
 #include "base/mem.h"
 #include "io/udp.h"
 #include "os/rtnl/rtnl.h"
+#include "os/sandbox/sandbox.h"
+#include "os/sdnotify.h"
 #include "os/tun.h"
 
 struct local {
@@ -86,10 +89,13 @@ static int open_tun(struct privops *p, const struct privops_tun *want, int *fd, 
 
 static int open_udp(struct privops *p, const struct privops_udp *want, int *fd, struct err *err)
 {
-	struct udp_conf conf = { .family = want->family, .port = want->port, .mark = PRIVOPS_MARK };
+	struct udp_conf conf = { .family = want->family, .port = want->port };
 	struct udp u;
 
 	(void)p;
+	/* Without privileges there are no routes that it could loop through either. */
+	if (sandbox_has_capability(CAP_NET_ADMIN))
+		conf.mark = PRIVOPS_MARK;
 	if (udp_open(&u, &conf, err) < 0)
 		return -1;
 	*fd = u.fd;
@@ -187,6 +193,28 @@ static int change_dns(struct privops *p, const struct privops_dns *dns, struct e
 	return err_set(err, ERR_REFUSED, "this daemon does not change the host's resolver");
 }
 
+static int notify(struct privops *p, const struct privops_notify *n, struct err *err)
+{
+	static const char *const texts[] = {
+		[PRIVOPS_READY] = SDNOTIFY_READY,
+		[PRIVOPS_STOPPING] = SDNOTIFY_STOPPING,
+		[PRIVOPS_ALIVE] = SDNOTIFY_WATCHDOG,
+	};
+
+	(void)p;
+	(void)err;
+	(void)sdnotify(texts[n->what]); /* nobody may be listening */
+	return 0;
+}
+
+static int about(struct privops *p, struct privops_about *out, struct err *err)
+{
+	(void)p;
+	(void)err;
+	out->pid = getpid();
+	return 0;
+}
+
 static void restore(struct privops *p)
 {
 	struct err ignored;
@@ -213,6 +241,8 @@ struct privops *privops_local_create(struct err *err)
 		.route = change_route,
 		.rules = change_rules,
 		.dns = change_dns,
+		.notify = notify,
+		.about = about,
 		.restore = restore,
 		.destroy = destroy,
 	};

@@ -10,6 +10,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *sentence;
 } commands[] = {
+	{ "engine", weftd_engine_main, "what weftd starts as its unprivileged half" },
 	{ "tunnel", tunnel_main, "run a plain WireGuard interface from a wg-quick file" },
 };
 

@@ -87,7 +87,8 @@ static int serve(struct loop *loop, const struct config *conf)
 	struct err err;
 	int ret = 1;
 
-	(void)secret_harden_process();
+	if (secret_harden_process(&err) < 0)
+		return complain(&err);
 	raise_open_files();
 	log_sink_init(&sink, STDERR_FILENO);
 	sink.level = level_of(conf->log_level);

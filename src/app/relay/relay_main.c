@@ -33,9 +33,8 @@ static int run(void *context, const void *values, int argc, char **argv)
 	(void)context;
 	if (argc)
 		return too_many(argv[0]);
-	if (!secret_harden_process())
-		(void)fputs("weft-relay: keys may end up in a core dump\n", stderr);
-	if (relay_options_check(o, &err) < 0 || relay_app_run(o, &err) < 0)
+	if (secret_harden_process(&err) < 0 || relay_options_check(o, &err) < 0 ||
+	    relay_app_run(o, &err) < 0)
 		return complain(&err);
 	return 0;
 }
@@ -63,7 +62,7 @@ static int key(void *context, const void *values, int argc, char **argv)
 	(void)context;
 	if (argc)
 		return too_many(argv[0]);
-	if (relay_load_key(o->state, &priv, &err) < 0)
+	if (secret_harden_process(&err) < 0 || relay_load_key(o->state, &priv, &err) < 0)
 		return complain(&err);
 	x25519_public(pub, &priv);
 	secret32_wipe(&priv);

@@ -335,9 +335,7 @@ static int set_up(struct tunnel *t, struct err *err)
 	t->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (t->signals < 0)
 		return err_sys(err, "signalfd");
-	if (!secret_harden_process())
-		log_warn(&t->log, "process could not be protected against core dumps and ptrace");
-	if (load(t, err) < 0)
+	if (secret_harden_process(err) < 0 || load(t, err) < 0)
 		return -1;
 	t->device_conf.name = t->name;
 	t->device_conf.mtu = t->conf.mtu;

@@ -415,7 +415,7 @@ static void on_accept(void *arg, struct stream *s, struct addrport peer)
 	httpd_serve(a->httpd, s, HTTPD_H1, peer, c, on_gone);
 }
 
-struct localapi *localapi_create(struct loop *loop, struct node *node, const char *socket_path,
+struct localapi *localapi_create(struct loop *loop, struct node *node, int listener,
 				 const struct log *log, struct err *err)
 {
 	static const struct httpd_route routes[] = {
@@ -433,8 +433,7 @@ struct localapi *localapi_create(struct loop *loop, struct node *node, const cha
 	a->log = *log;
 	list_init(&a->watchers);
 	a->httpd = httpd_create(loop, &conf);
-	/* Everybody may connect: who may do what is decided by credentials. */
-	a->listener = unix_listen(loop, socket_path, 0666, on_accept, a, err);
+	a->listener = unix_listen_fd(loop, listener, on_accept, a, err);
 	if (!a->listener) {
 		localapi_destroy(a);
 		return NULL;

@@ -13,6 +13,6 @@ struct localapi;
 struct loop;
 struct node;
 
-struct localapi *localapi_create(struct loop *loop, struct node *node, const char *socket_path,
+struct localapi *localapi_create(struct loop *loop, struct node *node, int listener,
 				 const struct log *log, struct err *err);
 void localapi_destroy(struct localapi *a); /* NULL is a no-op */

@@ -212,6 +212,8 @@ static void put_health(struct json_out *o, const struct node *n)
 
 	json_key(o, "Health");
 	json_open_array(o);
+	if (node_notice(n))
+		json_put_cstr(o, node_notice(n));
 	if (*node_error(n))
 		json_put_cstr(o, node_error(n));
 	if (node_state(n) == NODE_NEEDS_LOGIN && !node_prefs(n)->v.want_running)
