@@ -1,7 +1,5 @@
 /* node/privops_none.c - a node without privileges: plain sockets, nothing of the host is touched.
  */
-#include <string.h>
-
 #include "base/err.h"
 #include "base/mem.h"
 #include "io/udp.h"
@@ -36,34 +34,29 @@ static int mark(struct privops *p, int fd, struct err *err)
 	return 0;
 }
 
-static int address(struct privops *p, const struct privops_address *a, struct err *err)
-{
-	(void)p;
-	(void)a;
-	(void)err;
-	return 0;
-}
-
-static int route(struct privops *p, const struct privops_route *r, struct err *err)
-{
-	(void)p;
-	(void)r;
-	(void)err;
-	return 0;
-}
+// clang-format off
+#define X(name, NAME, type)                                                                        \
+	static int none_##name(struct privops *p, const type *want, struct err *err)               \
+	{                                                                                          \
+		(void)p, (void)want, (void)err;                                                    \
+		return 0;                                                                          \
+	}
+PRIVOPS_STRUCT_OPS(X)
+#undef X
+#define X(name, NAME, type)                                                                        \
+	static int none_##name(struct privops *p, type *out, struct err *err)                      \
+	{                                                                                          \
+		(void)p, (void)out;                                                                \
+		return err_set(err, ERR_REFUSED, "this node has no privileges");                   \
+	}
+PRIVOPS_ANSWER_OPS(X)
+#undef X
+// clang-format on
 
 static int rules(struct privops *p, bool on, struct err *err)
 {
 	(void)p;
 	(void)on;
-	(void)err;
-	return 0;
-}
-
-static int dns(struct privops *p, const struct privops_dns *d, struct err *err)
-{
-	(void)p;
-	(void)d;
 	(void)err;
 	return 0;
 }
@@ -84,11 +77,11 @@ struct privops *privops_none_create(void)
 		.open_tun = open_tun,
 		.open_udp = open_udp,
 		.mark = mark,
-		.address = address,
-		.route = route,
 		.rules = rules,
-		.dns = dns,
-		.restore = restore,
+#define X(name, NAME, type) .name = none_##name,
+		PRIVOPS_STRUCT_OPS(X) PRIVOPS_ANSWER_OPS(X)
+#undef X
+		    .restore = restore,
 		.destroy = destroy,
 	};
 	struct privops *p = mem_alloc(sizeof(*p));
