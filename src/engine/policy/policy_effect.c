@@ -114,7 +114,7 @@ static bool same_principal(const struct node *a, const struct node *b)
 	       (a->n.n_tags || a->n.user == b->n.user);
 }
 
-static void same_owner(struct change *c, const struct node *n, struct ids *list)
+static void same_owner(struct change *c, const struct node *n, struct ids *list, bool sure)
 {
 	const struct ids *mine;
 
@@ -122,7 +122,7 @@ static void same_owner(struct change *c, const struct node *n, struct ids *list)
 		return;
 	mine = &c->s->user_nodes[n->user];
 	for (uint32_t i = 0; i < mine->n; i++)
-		candidate(c, list, mine->v[i], false);
+		candidate(c, list, mine->v[i], sure);
 }
 
 static void ssh_changed(struct change *c, uint32_t cls)
@@ -142,12 +142,33 @@ static void ssh_changed(struct change *c, uint32_t cls)
 	}
 }
 
+/* A source of autogroup:self that comes or goes is in the rules of all its owner's nodes. */
+static bool self_source(const struct change *c, const struct node *n, bool ssh)
+{
+	const struct policy *p = c->s->p;
+	const struct src_hit *hits = n == c->old ? c->old_hits : c->new_hits;
+	uint32_t count = !n ? 0 : n == c->old ? c->n_old : c->n_new;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct cls *k = p->classes[hits[i].cls];
+
+		if (!src_hit_addr(&hits[i]))
+			continue;
+		if (!ssh && k->self_grants.n)
+			return true;
+		for (uint32_t j = 0; j < k->ssh.n && ssh; j++)
+			if (p->ssh[k->ssh.v[j]].self)
+				return true;
+	}
+	return false;
+}
+
 static void ssh_neighbours(struct change *c)
 {
 	const struct policy *p = c->s->p;
 
-	same_owner(c, c->old, &c->ssh);
-	same_owner(c, c->new, &c->ssh);
+	same_owner(c, c->old, &c->ssh, self_source(c, c->old, true));
+	same_owner(c, c->new, &c->ssh, self_source(c, c->new, true));
 	for (uint32_t i = 0; i < p->n_ssh; i++) {
 		const struct ssh_entry *e = &p->ssh[i];
 		bool was, is;
@@ -375,8 +396,8 @@ static void measure(struct change *c)
 	compare_subnets(c);
 	ssh_neighbours(c);
 	if (s->p->grants_self.n) {
-		same_owner(c, c->old, &c->filters);
-		same_owner(c, c->new, &c->filters);
+		same_owner(c, c->old, &c->filters, self_source(c, c->old, false));
+		same_owner(c, c->new, &c->filters, self_source(c, c->new, false));
 	}
 	for (uint32_t i = 0; i < s->wide.n; i++)
 		ids_add(&c->filters, s->wide.v[i]);
