@@ -436,6 +436,10 @@ int main(void)
 	ask_peers(s);
 	change_nodes(&w, s);
 	edit_policy(&w, s, true);
+	w.users[6].role = POLICY_ADMIN;
+	w.dir.n_users--;
+	(void)printf("one person left, another became admin:\n");
+	edit_policy(&w, s, true);
 	policy_state_destroy(s);
 	policy_unref(p);
 	one_owner(&w);

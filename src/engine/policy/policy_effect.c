@@ -16,18 +16,6 @@
 
 #include "base/err.h"
 
-struct row_entry {
-	uint32_t slot;
-	struct sum_pair of_pivot, of_other; /* as the other sees it; as the pivot sees the other */
-};
-
-struct row {
-	uint32_t pivot;
-	struct row_entry *v;
-	uint32_t n;
-	struct sum_pair self;
-};
-
 struct change {
 	struct policy_state *s;
 	struct node *old, *new;
@@ -37,7 +25,7 @@ struct change {
 	struct ids pivots;
 	struct ids filters, ssh; /* to be summed before and after */
 	struct sum_pair *filter_before, *ssh_before;
-	struct row *rows;
+	struct state_row *rows;
 	struct ids sure; /* slots whose answers have changed */
 	bool one_way;    /* X comes or goes */
 };
@@ -317,12 +305,18 @@ static int by_entry(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void take_row(struct policy_state *s, uint32_t slot, struct row *r)
+void state_row_sort(struct state_row *r)
+{
+	if (r->n)
+		qsort(r->v, r->n, sizeof(*r->v), by_entry);
+}
+
+void state_row_take(struct policy_state *s, uint32_t slot, struct state_row *r)
 {
 	struct node *n = s->nodes[slot];
 	const struct ids *peers;
 
-	*r = (struct row){ .pivot = slot };
+	*r = (struct state_row){ .pivot = slot };
 	if (!n)
 		return;
 	peers = state_peers(s, n);
@@ -336,15 +330,15 @@ static void take_row(struct policy_state *s, uint32_t slot, struct row *r)
 	for (uint32_t i = 0; i < r->n; i++)
 		state_view_sum(s, s->nodes[r->v[i].slot], r->v[i].of_other.v);
 	state_self_sum(s, n, r->self.v);
-	qsort(r->v, r->n, sizeof(*r->v), by_entry);
+	state_row_sort(r);
 }
 
-static void compare_rows(struct change *c, const struct row *was, const struct row *is)
+void state_row_compare(const struct state_row *was, const struct state_row *is, struct ids *changed)
 {
 	uint32_t i = 0, j = 0;
 
 	if (sums_differ(was->self, is->self))
-		ids_add(&c->sure, is->pivot);
+		ids_add(changed, is->pivot);
 	while (i < was->n || j < is->n) {
 		uint32_t x = i < was->n ? was->v[i].slot : NO_NODE;
 		uint32_t y = j < is->n ? is->v[j].slot : NO_NODE, slot = x < y ? x : y;
@@ -352,9 +346,9 @@ static void compare_rows(struct change *c, const struct row *was, const struct r
 		const struct row_entry *b = y == slot ? &is->v[j++] : NULL;
 
 		if (!a || !b || sums_differ(a->of_pivot, b->of_pivot))
-			ids_add(&c->sure, slot);
+			ids_add(changed, slot);
 		if (!a || !b || sums_differ(a->of_other, b->of_other))
-			ids_add(&c->sure, is->pivot);
+			ids_add(changed, is->pivot);
 	}
 }
 
@@ -418,7 +412,7 @@ static void measure(struct change *c)
 	c->rows = mem_alloc((c->pivots.n + 1) * sizeof(*c->rows));
 	for (uint32_t i = 0; i < c->pivots.n; i++)
 		if (c->pivots.v[i] != c->slot || !c->one_way)
-			take_row(s, c->pivots.v[i], &c->rows[i]);
+			state_row_take(s, c->pivots.v[i], &c->rows[i]);
 }
 
 /* Who saw it, when it goes; who sees it, when it has come. */
@@ -433,7 +427,7 @@ static void everybody_near(struct change *c, struct node *n)
 static void conclude(struct change *c)
 {
 	struct policy_state *s = c->s;
-	struct row now;
+	struct state_row now;
 
 	for (uint32_t i = 0; i < c->sure.n; i++)
 		if (s->nodes[c->sure.v[i]])
@@ -450,8 +444,8 @@ static void conclude(struct change *c)
 	for (uint32_t i = 0; i < c->pivots.n; i++) {
 		if (c->pivots.v[i] == c->slot && c->one_way)
 			continue;
-		take_row(s, c->pivots.v[i], &now);
-		compare_rows(c, &c->rows[i], &now);
+		state_row_take(s, c->pivots.v[i], &now);
+		state_row_compare(&c->rows[i], &now, &c->sure);
 		mem_free(now.v);
 	}
 }

@@ -225,6 +225,24 @@ static inline bool sums_differ(struct sum_pair a, struct sum_pair b)
 	return a.v[0] != b.v[0] || a.v[1] != b.v[1];
 }
 
+/* One node against all its peers, by slot: how it sees each, how each sees it. */
+struct row_entry {
+	uint32_t slot;
+	struct sum_pair of_pivot, of_other; /* as the other sees it; as the pivot sees the other */
+};
+
+struct state_row {
+	uint32_t pivot;
+	struct row_entry *v; /* the caller frees */
+	uint32_t n;
+	struct sum_pair self;
+};
+
+void state_row_take(struct policy_state *s, uint32_t slot, struct state_row *out);
+void state_row_sort(struct state_row *r);
+/* Adds the slots, doubles and all, of those that see something else now. */
+void state_row_compare(const struct state_row *was, const struct state_row *is,
+		       struct ids *changed);
 void state_forget_filters(struct policy_state *s);
 void policy_ids_push(struct policy_ids *ids, uint64_t id);
 
