@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "engine/policy/policy.h"
+#include "engine/policy/policy_explain.h"
 #include "kit/kit.h"
 
 enum { NODES = 12, SEEDS = 120, EVENTS = 14 };
@@ -634,4 +635,62 @@ TEST(directory_change_yields_exactly_the_changed_nodes)
 		policy_unref(q);
 	}
 	mem_free(l);
+}
+
+static bool reaches(struct policy_state *s, uint64_t from, uint64_t to, const char *port)
+{
+	char src[32], dst[64];
+	struct buf b;
+	bool yes;
+
+	(void)snprintf(src, sizeof(src), "100.64.0.%u", (unsigned)from);
+	(void)snprintf(dst, sizeof(dst), "100.64.0.%u:%s", (unsigned)to, port);
+	buf_init(&b, 1 << 20);
+	yes = policy_explain(s, B(src), B(dst), &b, NULL) == 0 &&
+	      strstr(buf_cstr(&b), "}],\"allowed\":true") != NULL;
+	buf_fini(&b);
+	return yes;
+}
+
+/* Nobody gains or loses by a safe fix. */
+TEST(lint_fixes_alter_nothing)
+{
+	static const char *const ports[] = { "443/tcp", "53/udp", "23/tcp" };
+	struct policy_directory dir = directory();
+
+	for (unsigned seed = 1; seed <= 40; seed++) {
+		struct dice d = { seed * 7919u };
+		struct policy *p = random_policy(&d, &dir, 3), *q;
+		struct policy_state *s = policy_state_create(p), *next;
+		struct policy_report report;
+		struct buf b;
+
+		for (unsigned i = 0; i < 16; i++)
+			play(&d, s, false, NULL);
+		buf_init(&b, 1 << 20);
+		policy_lint_fix(s, &b);
+		policy_report_init(&report);
+		q = policy_compile(buf_bytes(&b), &dir, &report);
+		if (!CHECK(q != NULL))
+			(void)printf("# %s\n# %s\n", policy_report_message(&report), buf_cstr(&b));
+		next = policy_state_with(s, q);
+		for (uint64_t i = 1; i <= NODES; i++)
+			for (uint64_t k = 1; k <= NODES; k++) {
+				bool ok = policy_state_visible(s, i, k) ==
+					  policy_state_visible(next, i, k);
+
+				for (size_t t = 0; t < array_len(ports); t++)
+					ok &= reaches(s, i, k, ports[t]) ==
+					      reaches(next, i, k, ports[t]);
+				if (!CHECK(ok))
+					(void)printf("# seed %u\n# %.*s\n# %s\n", seed,
+						     BYTES_FMT(policy_text(p)), buf_cstr(&b));
+			}
+		policy_state_destroy(s);
+		policy_state_destroy(next);
+		policy_unref(p);
+		policy_unref(q);
+		policy_report_fini(&report);
+		buf_fini(&b);
+	}
 }
