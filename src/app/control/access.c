@@ -278,6 +278,16 @@ static void add_attr(struct node_parts *p, const char *name, struct bytes text)
 						  false };
 }
 
+static struct bytes lower(struct bytes text, struct arena *arena)
+{
+	char *out = arena_str(arena, text);
+
+	for (size_t i = 0; out && i < text.n; i++)
+		if (out[i] >= 'A' && out[i] <= 'Z')
+			out[i] |= 0x20;
+	return out ? bytes_of(out, text.n) : (struct bytes){ 0 };
+}
+
 static void read_host(const struct tn_node *n, struct node_parts *p)
 {
 	struct tailcfg_hostinfo h;
@@ -285,7 +295,7 @@ static void read_host(const struct tn_node *n, struct node_parts *p)
 	if (!n->host_public.n ||
 	    schema_decode(&h, &tailcfg_hostinfo_schema, &p->arena, n->host_public, NULL) < 0)
 		return;
-	add_attr(p, "node:os", h.os);
+	add_attr(p, "node:os", lower(h.os, &p->arena)); /* macOS there, macos in postures */
 	add_attr(p, "node:osVersion", h.os_version);
 	add_attr(p, "node:tsVersion", h.ipn_version);
 }

@@ -714,3 +714,95 @@ TEST(app_of_a_via_grant_makes_no_rule)
 	check_peers(&w, 1, "2+10.20.0.0/16");
 	place_fini(&w);
 }
+
+static void check_caps(struct place *w, uint64_t id, const char *want)
+{
+	struct policy_caps caps;
+	struct buf b;
+
+	buf_init(&b, 1 << 16);
+	CHECK(policy_state_caps(w->s, id, &caps, NULL) == 0);
+	for (size_t i = 0; i < caps.n; i++)
+		(void)buf_printf(&b, "%.*s=%.*s ", BYTES_FMT(caps.v[i].name),
+				 BYTES_FMT(caps.v[i].values));
+	if (!CHECK(strstr(buf_cstr(&b), want) != NULL))
+		(void)printf("# %s\n# lacks %s\n", buf_cstr(&b), want);
+	policy_caps_fini(&caps);
+	buf_fini(&b);
+}
+
+static bool has_cap(struct place *w, uint64_t id, const char *name)
+{
+	struct policy_caps caps;
+	bool found = false;
+
+	CHECK(policy_state_caps(w->s, id, &caps, NULL) == 0);
+	for (size_t i = 0; i < caps.n; i++)
+		found |= bytes_equal_str(caps.v[i].name, name);
+	policy_caps_fini(&caps);
+	return found;
+}
+
+TEST(attributes_and_switches)
+{
+	struct policy_posture_attr os = { .name = B("node:os"), .text = B("macos") };
+	struct policy_node n = { .id = 5, .user = 1, .v4 = ip_v4(100, 64, 0, 5), .n_attrs = 1 };
+	const struct prefix *pools[4];
+	struct bytes web = B("svc:web");
+	struct place w;
+
+	place_init(
+	    &w,
+	    "{\"tagOwners\":{\"tag:a\":[]},\"nodeAttrs\":["
+	    "{\"target\":[\"tag:a\"],\"attr\":[\"funnel\",\"custom:x\"]},"
+	    "{\"target\":[\"tag:a\",\"100.64.0.2\"],\"app\":{\"tailscale.com/app-connectors\":"
+	    "[{\"name\":\"x\",\"connectors\":[\"*\"]}]}},"
+	    "{\"target\":[\"autogroup:member\"],\"ipPool\":[\"100.81.0.0/16\",\"100.82.0.0/16\"]},"
+	    "{\"target\":[],\"attr\":[\"nobody\"]},{\"target\":[\"*\"]}],"
+	    "\"randomizeClientPort\":true,\"disableIPv4\":true,\"OneCGNATRoute\":\"mac-never\","
+	    "\"derpMap\":{\"OmitDefaultRegions\":true,\"Regions\":{\"900\":null}}}");
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:a", NULL, NULL);
+	n.attrs = &os;
+	n.services = &web;
+	n.n_services = 1;
+	CHECK(policy_state_upsert(w.s, &n, NULL, NULL) == 0);
+	check_caps(&w, 2, "custom:x= ");
+	CHECK(has_cap(&w, 2, "funnel"));
+	CHECK(has_cap(&w, 2, "https://tailscale.com/cap/funnel-ports?ports=443,8443,10000"));
+	CHECK(has_cap(&w, 2, "https://tailscale.com/cap/warn-funnel-no-https"));
+	CHECK(!has_cap(&w, 1, "funnel") && !has_cap(&w, 1, "nobody"));
+	check_caps(&w, 2,
+		   "tailscale.com/app-connectors=[{\"name\":\"x\",\"connectors\":[\"*\"]}] ");
+	CHECK(has_cap(&w, 1, "randomize-client-port") && has_cap(&w, 2, "randomize-client-port"));
+	CHECK(has_cap(&w, 5, "one-cgnat?v=false") && !has_cap(&w, 1, "one-cgnat?v=false"));
+	check_caps(&w, 5, "service-host=[{\"svc:web\":[\"100.99.0.1\"]}] ");
+	CHECK(!has_cap(&w, 1, "service-host"));
+	CHECK(policy_disables_ipv4(w.p) && policy_randomizes_port(w.p));
+	CHECK(bytes_equal_str(policy_one_cgnat(w.p), "mac-never"));
+	CHECK(bytes_equal_str(policy_derp_map(w.p),
+			      "{\"OmitDefaultRegions\":true,\"Regions\":{\"900\":null}}"));
+	CHECK_INT(policy_ip_pools(w.p, &n, pools, array_len(pools)), 2);
+	CHECK(pools[0]->addr.b[1] == 81 && pools[1]->addr.b[1] == 82);
+	n.tags = (struct bytes[]){ B("tag:a") };
+	n.n_tags = 1;
+	CHECK_INT(policy_ip_pools(w.p, &n, pools, array_len(pools)), 0);
+	place_fini(&w);
+}
+
+/* Nobody keeps an IPv4 address under disableIPv4, and nobody is shown one; subnets stay. */
+TEST(disabled_ipv4)
+{
+	struct policy_peers p;
+	struct place w;
+
+	place_init(&w, "{\"tagOwners\":{\"tag:a\":[]},\"disableIPv4\":true}");
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:a", "10.20.0.0/16", NULL);
+	CHECK(policy_state_peers(w.s, 1, &p, NULL) == 0 && p.n == 1);
+	CHECK(p.self.n_addresses == 1 && p.self.addresses[0].addr.family == 6);
+	CHECK(p.v[0].n_addresses == 1 && p.v[0].addresses[0].addr.family == 6);
+	CHECK(p.v[0].n_routes == 1 && p.v[0].routes[0].addr.family == 4);
+	policy_peers_fini(&p);
+	place_fini(&w);
+}
