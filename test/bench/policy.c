@@ -266,6 +266,40 @@ static void edit_policy(struct world *w, struct policy_state *s, bool open)
 	policy_unref(p);
 }
 
+/* The policy of a fresh server: all nodes are one user's, each may reach every other. */
+static void one_owner(struct world *w)
+{
+	static const char text[] =
+	    "{\"grants\":[{\"src\":[\"autogroup:member\"],\"dst\":[\"autogroup:self\"],"
+	    "\"ip\":[\"*\"]}],\"ssh\":[{\"action\":\"check\",\"src\":[\"autogroup:member\"],"
+	    "\"dst\":[\"autogroup:self\"],\"users\":[\"autogroup:nonroot\"]}]}";
+	struct policy_report report;
+	struct policy_state *s;
+	struct policy_ids affected;
+	struct policy *p;
+	struct mono start;
+
+	policy_report_init(&report);
+	p = policy_compile(bytes_str(text), &w->dir, &report);
+	must(p, policy_report_message(&report));
+	s = policy_state_create(p);
+	policy_ids_init(&affected);
+	for (unsigned i = 0; i <= NODES; i++) {
+		struct policy_node n = make_node(w, i);
+
+		n.user = 1;
+		n.n_tags = 0;
+		start = mono_now();
+		must(policy_state_upsert(s, &n, i == NODES ? &affected : NULL, NULL) == 0, "join");
+	}
+	(void)printf("one owner, everything to itself: a join    %9.2f ms (%zu nodes told)\n",
+		     ms_since(start), affected.n);
+	policy_ids_fini(&affected);
+	policy_state_destroy(s);
+	policy_unref(p);
+	policy_report_fini(&report);
+}
+
 static void overlapping(void)
 {
 	struct policy_report report;
@@ -402,8 +436,13 @@ int main(void)
 	ask_peers(s);
 	change_nodes(&w, s);
 	edit_policy(&w, s, true);
+	w.users[6].role = POLICY_ADMIN;
+	w.dir.n_users--;
+	(void)printf("one person left, another became admin:\n");
+	edit_policy(&w, s, true);
 	policy_state_destroy(s);
 	policy_unref(p);
+	one_owner(&w);
 	match(10);
 	match(1000);
 	match(10000);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
+#include "base/hujson.h"
 #include "base/mem.h"
 #include "capture.h"
 
@@ -172,6 +173,33 @@ static void check_accepted(struct run *r)
 		r->behaviour = false;
 }
 
+/* The canonical layout of the canonical layout is itself, and it means the same. */
+static void check_format(struct run *r)
+{
+	struct policy_report report;
+	struct policy *p;
+	struct buf once, twice;
+
+	buf_init(&once, 1 << 26);
+	buf_init(&twice, 1 << 26);
+	policy_report_init(&report);
+	p = NULL;
+	if (hujson_format(r->c.policy, &once, NULL) == 0) {
+		p = policy_compile(buf_bytes(&once), &r->c.dir, &report);
+		if (hujson_format(buf_bytes(&once), &twice, NULL) < 0 ||
+		    !bytes_equal(buf_bytes(&once), buf_bytes(&twice)) || !p != !r->policy ||
+		    (!p && strcmp(policy_report_message(&report),
+				  policy_report_message(&r->report)) != 0)) {
+			(void)snprintf(r->diff, DIFF_MAX, "formatting alters it");
+			r->behaviour = false;
+		}
+	}
+	policy_unref(p);
+	policy_report_fini(&report);
+	buf_fini(&once);
+	buf_fini(&twice);
+}
+
 static bool run_file(const char *category, const char *name, const char *path, struct tally *t)
 {
 	struct run *r = mem_alloc(sizeof(*r));
@@ -184,6 +212,7 @@ static bool run_file(const char *category, const char *name, const char *path, s
 	} else {
 		r->c.name = name;
 		r->policy = policy_compile(r->c.policy, &r->c.dir, &r->report);
+		check_format(r);
 		if (r->policy) {
 			r->state = people(r, r->c.nodes);
 			r->late = people(r, r->c.late);

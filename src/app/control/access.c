@@ -96,11 +96,54 @@ static void say_why(const struct policy_report *report, struct err *err)
 
 		if (is->severity != POLICY_ERROR)
 			continue;
-		(void)err_set(err, ERR_USAGE, "line %u, column %u: %s%s%s", is->line, is->column,
-			      is->message, is->suggestion[0] ? "; " : "", is->suggestion);
+		if (strncmp(is->message, "hujson: line ", 13) == 0) /* says where by itself */
+			(void)err_set(err, ERR_USAGE, "%s", is->message);
+		else
+			(void)err_set(err, ERR_USAGE, "line %u, column %u: %s%s%s", is->line,
+				      is->column, is->message, is->suggestion[0] ? "; " : "",
+				      is->suggestion);
 		return;
 	}
 	(void)err_set(err, ERR_USAGE, "%s", policy_report_message(report));
+}
+
+/* What stands behind the "@" of this login, unless anybody can have a login there. */
+static bool own_domain(const char *login, struct bytes *out)
+{
+	static const char *const shared[] = { "gmail.com",   "googlemail.com", "outlook.com",
+					      "hotmail.com", "live.com",       "yahoo.com",
+					      "icloud.com",  "me.com",         "proton.me",
+					      "github",      "passkey",        "protonmail.com" };
+	const char *at = strrchr(login, '@');
+
+	if (!at || !at[1])
+		return false;
+	*out = bytes_str(at + 1);
+	for (size_t i = 0; i < array_len(shared); i++)
+		if (bytes_equal_str(*out, shared[i]))
+			return false;
+	return true;
+}
+
+/* The domains of a tailnet are those its people have logins in; the caller frees. */
+static struct bytes *domains_of(struct tailnet *t, size_t *n)
+{
+	struct bytes *out = NULL, domain;
+	size_t cap = 0;
+
+	*n = 0;
+	list_each (it, &t->users) {
+		const struct tn_user *u = list_entry(it, struct tn_user, link);
+		bool known = !own_domain(u->login, &domain);
+
+		for (size_t i = 0; i < *n && !known; i++)
+			known = bytes_equal(out[i], domain);
+		if (known)
+			continue;
+		mem_reserve(out, *n, cap);
+		out[(*n)++] = domain;
+	}
+	return out;
 }
 
 static struct policy *compile(struct tailnet *t, struct bytes text, struct err *err)
@@ -108,6 +151,7 @@ static struct policy *compile(struct tailnet *t, struct bytes text, struct err *
 	struct policy_directory dir = { .display_name = bytes_str(t->name) };
 	struct policy_report report;
 	struct policy_user *users = NULL;
+	struct bytes *domains = domains_of(t, &dir.n_domains);
 	struct policy *p;
 	size_t cap = 0;
 
@@ -121,11 +165,13 @@ static struct policy *compile(struct tailnet *t, struct bytes text, struct err *
 							     .role = role_of(u->role) };
 	}
 	dir.users = users;
+	dir.domains = domains;
 	policy_report_init(&report);
 	p = policy_compile(text.n ? text : bytes_str(default_policy), &dir, &report);
 	if (!p)
 		say_why(&report, err);
 	policy_report_fini(&report);
+	mem_free(domains);
 	mem_free(users);
 	return p;
 }
@@ -179,13 +225,12 @@ int access_load(struct tailnet *t, struct bytes policy, struct access_ids *affec
 		struct err *err)
 {
 	struct policy *p = compile(t, policy, err);
-	struct policy_state *next = p ? next_state(t, p, err) : NULL;
 
-	if (!next) {
-		policy_unref(p);
+	if (!p)
 		return -1;
-	}
-	swap(t, p, next, affected);
+	/* Its tests ran when it was written: a server that starts has no nodes to run them on. */
+	swap(t, p, t->access ? policy_state_with(t->access->state, p) : policy_state_create(p),
+	     affected);
 	return 0;
 }
 
@@ -233,6 +278,16 @@ static void add_attr(struct node_parts *p, const char *name, struct bytes text)
 						  false };
 }
 
+static struct bytes lower(struct bytes text, struct arena *arena)
+{
+	char *out = arena_str(arena, text);
+
+	for (size_t i = 0; out && i < text.n; i++)
+		if (out[i] >= 'A' && out[i] <= 'Z')
+			out[i] |= 0x20;
+	return out ? bytes_of(out, text.n) : (struct bytes){ 0 };
+}
+
 static void read_host(const struct tn_node *n, struct node_parts *p)
 {
 	struct tailcfg_hostinfo h;
@@ -240,7 +295,7 @@ static void read_host(const struct tn_node *n, struct node_parts *p)
 	if (!n->host_public.n ||
 	    schema_decode(&h, &tailcfg_hostinfo_schema, &p->arena, n->host_public, NULL) < 0)
 		return;
-	add_attr(p, "node:os", h.os);
+	add_attr(p, "node:os", lower(h.os, &p->arena)); /* macOS there, macos in postures */
 	add_attr(p, "node:osVersion", h.os_version);
 	add_attr(p, "node:tsVersion", h.ipn_version);
 }
@@ -459,4 +514,9 @@ int access_compare(struct tailnet *t, struct bytes policy, struct buf *out, stru
 void access_lint(struct tailnet *t, struct buf *out)
 {
 	policy_lint(t->access->state, out);
+}
+
+void access_fix(struct tailnet *t, struct buf *out)
+{
+	policy_lint_fix(t->access->state, out);
 }

@@ -79,3 +79,4 @@ int access_preview_user(struct tailnet *t, struct bytes login, struct buf *out, 
 /* Who gains and who loses what if this policy came into force. */
 int access_compare(struct tailnet *t, struct bytes policy, struct buf *out, struct err *err);
 void access_lint(struct tailnet *t, struct buf *out);
+void access_fix(struct tailnet *t, struct buf *out); /* text, not JSON */

@@ -1,5 +1,7 @@
 #include "app/control/cli.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -56,11 +58,11 @@ static void on_close(void *arg, const struct err *why)
 	loop_stop(a->loop);
 }
 
-static int read_input(struct buf *out)
+static int read_input(int fd, struct buf *out)
 {
 	for (;;) {
 		uint8_t *at = buf_reserve(out, 65536);
-		ssize_t n = at ? read(STDIN_FILENO, at, 65536) : -1;
+		ssize_t n = at ? read(fd, at, 65536) : -1;
 
 		if (n < 0)
 			return -1;
@@ -290,6 +292,29 @@ void cli_usage(void)
 	buf_fini(&b);
 }
 
+/* Standard input, or the file that the third word names; -1 with a complaint. */
+static int read_what_is_given(int *argc, char **argv, struct buf *out)
+{
+	const char *path = NULL;
+	int fd = STDIN_FILENO, ret;
+
+	if (*argc > 2 && argv[2][0] != '-' &&
+	    command_takes_file(bytes_str(argv[0]), bytes_str(argv[1]))) {
+		path = argv[2];
+		memmove(argv + 2, argv + 3, (size_t)(*argc - 3) * sizeof(*argv));
+		--*argc;
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	ret = fd < 0 ? -1 : read_input(fd, out);
+	if (ret < 0)
+		(void)fprintf(stderr, "weft-control: %s could not be read: %s\n",
+			      path ? path : "standard input",
+			      out->bad ? "it is too long" : strerror(errno));
+	if (fd > STDIN_FILENO)
+		(void)close(fd);
+	return ret;
+}
+
 int cli_run(struct loop *loop, const struct config *conf, int argc, char **argv)
 {
 	struct answer a = { .loop = loop };
@@ -306,10 +331,8 @@ int cli_run(struct loop *loop, const struct config *conf, int argc, char **argv)
 	buf_init(&input, INPUT_MAX);
 	buf_init(&a.body, OUTPUT_MAX);
 	if (argc >= 2 && command_reads_input(bytes_str(argv[0]), bytes_str(argv[1])) &&
-	    read_input(&input) < 0) {
-		(void)fprintf(stderr, "weft-control: standard input could not be read\n");
+	    read_what_is_given(&argc, argv, &input) < 0)
 		goto out;
-	}
 	json_out_init(&o, &body);
 	json_open_object(&o);
 	put_argv(&o, argc, argv);

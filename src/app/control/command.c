@@ -39,6 +39,13 @@ bool command_reads_input(struct bytes noun, struct bytes verb)
 	return v && v->reads_input;
 }
 
+bool command_takes_file(struct bytes noun, struct bytes verb)
+{
+	const struct verb *v = find(noun, verb);
+
+	return v && v->reads_input && v->min_words == 0;
+}
+
 bool command_is_flag(struct bytes option)
 {
 	static const char *const flags[] = { "reusable", "ephemeral", "preauthorized", "force",

@@ -43,5 +43,7 @@ void command_usage(struct buf *out);
 size_t command_table(struct arena *arena, struct opt_command *out, size_t max);
 /* Does this verb read standard input? */
 bool command_reads_input(struct bytes noun, struct bytes verb);
+/* What it reads may be named by its last word instead of coming from standard input. */
+bool command_takes_file(struct bytes noun, struct bytes verb);
 /* Options that stand alone, without a value. */
 bool command_is_flag(struct bytes option);

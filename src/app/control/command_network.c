@@ -118,6 +118,22 @@ static int policy_lint_now(struct command *cmd)
 	return answer(cmd, &json, 0);
 }
 
+static int policy_fix(struct command *cmd)
+{
+	struct buf text;
+	int ret = 0;
+
+	buf_init(&text, ANSWER_MAX);
+	access_fix(cmd->tailnet, &text);
+	if (text.bad)
+		ret = err_set(cmd->err, ERR_LIMIT, "the policy is longer than %d bytes",
+			      ANSWER_MAX);
+	else
+		put_text_object(cmd->out, "policy", buf_bytes(&text));
+	buf_fini(&text);
+	return ret;
+}
+
 static int policy_format(struct command *cmd)
 {
 	struct buf text;
@@ -185,17 +201,18 @@ static int server_status(struct command *cmd)
 // clang-format off
 const struct verb command_network[] = {
 	{ "policy", "get", "", "the policy in force", 0, false, policy_get },
-	{ "policy", "set", "< FILE", "check it and put it in force", 0, true, policy_set },
-	{ "policy", "check", "< FILE", "check it only", 0, true, policy_check },
+	{ "policy", "set", "[FILE]", "check it and put it in force", 0, true, policy_set },
+	{ "policy", "check", "[FILE]", "check it only", 0, true, policy_check },
 	{ "policy", "explain", "SRC DST[:PORT][/PROTO]", "allowed or not, by which line, through what", 2, false, policy_explain_why },
 	{ "policy", "preview", "NODE|LOGIN", "what one node gets; the rules that name a user", 1, false, policy_preview },
-	{ "policy", "diff", "< FILE", "who would gain and who would lose what", 0, true, policy_diff },
+	{ "policy", "diff", "[FILE]", "who would gain and who would lose what", 0, true, policy_diff },
 	{ "policy", "lint", "", "rules nobody can use, names nothing refers to", 0, false, policy_lint_now },
-	{ "policy", "format", "< FILE", "the canonical layout, comments kept", 0, true, policy_format },
+	{ "policy", "fix", "", "the policy in force with the safe fixes of lint; changes nothing", 0, false, policy_fix },
+	{ "policy", "format", "[FILE]", "the canonical layout, comments kept", 0, true, policy_format },
 	{ "policy", "history", "", "earlier policies", 0, false, policy_history },
 	{ "policy", "rollback", "ID", "put an earlier one in force", 1, false, policy_rollback },
 	{ "dns", "get", "", "resolvers, split DNS, records", 0, false, dns_get },
-	{ "dns", "set", "< FILE", "JSON with Resolvers, Routes, Domains, ExtraRecords", 0, true, dns_set },
+	{ "dns", "set", "[FILE]", "JSON with Resolvers, Routes, Domains, ExtraRecords", 0, true, dns_set },
 	{ "server", "status", "", "counters and the server's key", 0, false, server_status },
 };
 // clang-format on

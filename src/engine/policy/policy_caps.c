@@ -169,12 +169,37 @@ static void publish(struct policy_caps *out, struct caps *c, bool once)
 	mem_free(c->v);
 }
 
+/* [{"svc:web": ["100.99.0.1", "fd7a:..."]}]: the addresses this host answers for. */
+static void put_services(const struct policy *p, const struct node *n, struct json_out *o)
+{
+	char text[IP_TEXT_MAX];
+
+	json_open_array(o);
+	json_open_object(o);
+	for (size_t i = 0; i < n->n.n_services; i++)
+		for (size_t k = 0; k < p->dir.n_services; k++) {
+			const struct policy_service *v = &p->dir.services[k];
+
+			if (!bytes_equal(v->name, n->n.services[i]))
+				continue;
+			json_key_bytes(o, v->name);
+			json_open_array(o);
+			if (v->v4.family)
+				json_put_cstr(o, ip_format(v->v4, text));
+			if (v->v6.family)
+				json_put_cstr(o, ip_format(v->v6, text));
+			json_close_array(o);
+		}
+	json_close_object(o);
+	json_close_array(o);
+}
+
 int policy_state_caps(struct policy_state *s, uint64_t id, struct policy_caps *out, struct err *err)
 {
 	const struct node *n = state_node(s, id);
 	struct caps c = { 0 };
 	struct json_out o;
-	struct buf name;
+	struct buf name, hosted;
 
 	if (!n)
 		return err_set(err, ERR_USAGE, "no node %llu", (unsigned long long)id);
@@ -189,8 +214,14 @@ int policy_state_caps(struct policy_state *s, uint64_t id, struct policy_caps *o
 	json_close_array(&o);
 	if (s->p->dir.display_name.n)
 		add(&c, bytes_str("tailnet-display-name"), buf_bytes(&name));
+	buf_init(&hosted, CAPS_MAX);
+	json_out_init(&o, &hosted);
+	put_services(s->p, n, &o);
+	if (n->n.n_services)
+		add(&c, bytes_str("service-host"), buf_bytes(&hosted));
 	sort_caps(&c);
 	publish(out, &c, true);
+	buf_fini(&hosted);
 	buf_fini(&name);
 	return 0;
 }

@@ -104,11 +104,31 @@ static void sort_ids(struct ids *l)
 	l->n = kept + 1;
 }
 
+/*
+ * danger-all under a posture: everything outside the tailnet, which has no posture, the subnets,
+ * and the nodes that pass. Printed as it is without one it would admit those that do not.
+ */
+static void tame_danger(struct policy *p, struct cls *k)
+{
+	static const char *const all[] = { "0.0.0.0/0", "::/0" };
+
+	for (uint32_t i = 0; i < k->sels.n; i++) {
+		if (p->sels[k->sels.v[i]]->kind != SEL_DANGER_ALL)
+			continue;
+		k->sels.v[i] = policy_sel_of_kind(p, SEL_ANY);
+		for (size_t j = 0; j < array_len(all); j++)
+			add_text(&k->lits, all[j]);
+	}
+	sort_ids(&k->sels);
+}
+
 /* Takes in the literals and notes the special sources. */
 static void fill_class(struct policy *p, struct cls *k)
 {
 	bool postured = k->postures.n > 0;
 
+	if (postured)
+		tame_danger(p, k);
 	for (uint32_t i = 0; i < k->sels.n; i++) {
 		struct sel *s = p->sels[k->sels.v[i]];
 		struct ipset view = { s->range, s->n_ranges, s->n_ranges };

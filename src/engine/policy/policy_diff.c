@@ -1,7 +1,10 @@
 /*
- * Two states side by side: whose answers differ? Most edits leave most rules alone, so rules are
- * compared by meaning first, and only nodes that a differing rule names have their filters and
- * pairings compared. Where more than rules differs, everything is compared.
+ * Two states side by side: whose answers differ? Rules are compared by meaning first: by the nodes
+ * their selectors take in, not by names. Only nodes of a differing rule have their filters summed;
+ * only pairs with one end at the smaller side of a rule that joins others than before are looked
+ * at; SSH is compared where an entry differs that is neither at the common beginning nor at the
+ * common end. Where nodes differ in more than what the policy makes of them, everything is
+ * compared.
  */
 #include "engine/policy/state.h"
 
@@ -39,6 +42,20 @@ static bool same_sums(sum_fn *fn, struct policy_state *old, struct node *was,
 	return !sums_differ(a, b);
 }
 
+/* One of the two states, with what each of its selectors stands for. */
+struct side {
+	struct policy_state *s;
+	struct sum_pair *sels;
+	struct meaning *rules;
+};
+
+/* Two slots of work for each node, by slot of the next state. */
+struct contrast {
+	struct side old, next;
+	bool *filters, *ssh, *pivots; /* to be compared; NULL: everybody's */
+	bool *differs;
+};
+
 /* ---- what a rule means, whatever its place and spelling ---- */
 
 static void add_text(uint64_t sum[2], struct bytes b)
@@ -46,24 +63,44 @@ static void add_text(uint64_t sum[2], struct bytes b)
 	content_add(sum, b.p, b.n);
 }
 
-static void sel_meaning(const struct policy *p, const struct sel *s, uint64_t out[2])
+static struct sum_pair sel_meaning(const struct policy_state *s, const struct sel *d)
 {
-	uint64_t sum[7] = { s->kind, s->role };
-	const struct named *group = s->kind == SEL_GROUP ? policy_name(p, s->name) : NULL;
+	const struct members *m = &s->members[d->id];
+	uint64_t sum[5] = { d->kind };
+	struct sum_pair out = { { 0, 0 } };
 
-	add_text(sum + 2, s->name);
-	for (uint32_t i = 0; i < s->n_ranges; i++)
-		content_add_range(sum + 4, s->range[i]);
-	for (uint32_t i = 0; group && i < group->users.n; i++)
-		content_add(sum + 4, &p->users[group->users.v[i]].id, sizeof(uint64_t));
-	sum[6] = s->user == NO_USER ? 0 : p->users[s->user].id;
-	content_add(out, sum, sizeof(sum));
+	for (uint32_t i = 0; i < d->n_ranges; i++)
+		content_add_range(sum + 1, d->range[i]);
+	for (uint32_t i = 0; i < m->n; i++) {
+		const struct node *n = s->nodes[m->v[i].node];
+		uint64_t one[2] = { n->n.id, n->sels[m->v[i].back].how };
+
+		content_add(sum + 3, one, sizeof(one));
+	}
+	content_add(out.v, sum, sizeof(sum));
+	return out;
 }
 
-static void class_meaning(const struct policy *p, const struct cls *k, uint64_t out[2])
+static struct sum_pair *sel_meanings(const struct policy_state *s)
 {
+	struct sum_pair *out = mem_alloc((s->p->n_sels + 1) * sizeof(*out));
+
+	for (uint32_t i = 0; i < s->p->n_sels; i++)
+		out[i] = sel_meaning(s, s->p->sels[i]);
+	return out;
+}
+
+static void add_sel(const struct side *t, uint32_t sel, uint64_t out[2])
+{
+	content_add(out, t->sels[sel].v, sizeof(t->sels[sel].v));
+}
+
+static void class_meaning(const struct side *t, const struct cls *k, uint64_t out[2])
+{
+	const struct policy *p = t->s->p;
+
 	for (uint32_t i = 0; i < k->sels.n; i++)
-		sel_meaning(p, p->sels[k->sels.v[i]], out);
+		add_sel(t, k->sels.v[i], out);
 	for (uint32_t i = 0; i < k->postures.n; i++) {
 		struct where w = p->postures[k->postures.v[i]].where;
 
@@ -71,124 +108,215 @@ static void class_meaning(const struct policy *p, const struct cls *k, uint64_t 
 	}
 }
 
-static struct sum_pair grant_meaning(const struct policy *p, const struct grant *g)
-{
-	uint64_t sum[10] = { g->self };
-	struct sum_pair out = { { 0, 0 } };
+/* who: whom the rule joins, which is all that peers and routes depend on. */
+struct meaning {
+	struct sum_pair all, who;
+	uint32_t grant;
+};
 
-	class_meaning(p, p->classes[g->src], sum + 1);
+static struct meaning grant_meaning(const struct side *t, const struct grant *g)
+{
+	uint64_t who[7] = { g->self }, what[2] = { 0 };
+	struct meaning out = { .grant = g->id };
+
+	class_meaning(t, t->s->p->classes[g->src], who + 1);
 	for (uint32_t i = 0; i < g->n_dsts; i++)
-		sel_meaning(p, p->sels[g->dsts[i]], sum + 3);
+		add_sel(t, g->dsts[i], who + 3);
 	for (uint32_t i = 0; i < g->n_via; i++)
-		sel_meaning(p, p->sels[g->via[i]], sum + 5);
+		add_sel(t, g->via[i], who + 5);
+	content_add(out.who.v, who, sizeof(who));
 	for (uint32_t i = 0; i < g->n_protos; i++)
 		for (uint32_t k = 0; k < g->protos[i].n_ports; k++) {
 			const struct port_range *r = &g->protos[i].ports[k];
 			int64_t port[3] = { g->protos[i].proto, r->first, r->last };
 
-			content_add(sum + 7, port, sizeof(port));
+			content_add(what, port, sizeof(port));
 		}
 	for (uint32_t i = 0; i < g->n_caps; i++) {
 		uint64_t cap[4] = { 0 };
 
 		add_text(cap, g->caps[i].name);
 		add_text(cap + 2, g->caps[i].values);
-		content_add(sum + 7, cap, sizeof(cap));
+		content_add(what, cap, sizeof(cap));
 	}
-	content_add(out.v, sum, sizeof(sum));
+	content_add(out.all.v, who, sizeof(who));
+	content_add(out.all.v, what, sizeof(what));
 	return out;
 }
 
-static struct sum_pair users_meaning(const struct policy *p)
+static int by_all(const void *a, const void *b)
 {
-	struct sum_pair out = { { 0, 0 } };
-
-	for (uint32_t i = 0; i < p->n_users; i++) {
-		uint64_t one[4] = { p->users[i].id, p->users[i].role };
-
-		add_text(one + 2, p->users[i].login);
-		content_add(out.v, one, sizeof(one));
-	}
-	return out;
+	return memcmp(&((const struct meaning *)a)->all, &((const struct meaning *)b)->all,
+		      sizeof(struct sum_pair));
 }
 
-struct meaning {
-	struct sum_pair sum;
-	uint32_t grant;
-};
-
-static int by_meaning(const void *a, const void *b)
+static int by_who(const void *a, const void *b)
 {
-	return memcmp(((const struct meaning *)a)->sum.v, ((const struct meaning *)b)->sum.v,
-		      sizeof(uint64_t[2]));
+	return memcmp(&((const struct meaning *)a)->who, &((const struct meaning *)b)->who,
+		      sizeof(struct sum_pair));
 }
 
-static struct meaning *meanings(const struct policy *p)
+static void side_init(struct side *t, struct policy_state *s)
 {
-	struct meaning *out = mem_alloc((p->n_grants + 1) * sizeof(*out));
+	*t = (struct side){ .s = s, .sels = sel_meanings(s) };
+	t->rules = mem_alloc((s->p->n_grants + 1) * sizeof(*t->rules));
+	for (uint32_t i = 0; i < s->p->n_grants; i++)
+		t->rules[i] = grant_meaning(t, &s->p->grants[i]);
+}
 
-	for (uint32_t i = 0; i < p->n_grants; i++)
-		out[i] = (struct meaning){ grant_meaning(p, &p->grants[i]), i };
-	qsort(out, p->n_grants, sizeof(*out), by_meaning);
-	return out;
+static void side_fini(struct side *t)
+{
+	mem_free(t->sels);
+	mem_free(t->rules);
 }
 
 /* ---- nodes that a rule names ---- */
 
-static void hit(const struct policy_state *next, const struct node *n, bool *hits)
+typedef void named_fn(struct contrast *c, const struct side *t, const struct grant *g);
+
+static void hit(const struct contrast *c, const struct node *n, bool *hits)
 {
-	const struct node *there = n ? state_node(next, n->n.id) : NULL;
+	const struct node *there = n ? state_node(c->next.s, n->n.id) : NULL;
 
 	if (there)
 		hits[there->slot] = true;
 }
 
-static void hit_sel(const struct policy_state *s, const struct policy_state *next, uint32_t sel,
-		    bool *hits)
+static void hit_sel(const struct contrast *c, const struct side *t, uint32_t sel, bool *hits)
 {
-	enum sel_kind kind = s->p->sels[sel]->kind;
+	const struct policy_state *s = t->s;
 	const struct members *m = &s->members[sel];
 
-	for (uint32_t i = 0; i < s->n_slots && kind == SEL_DANGER_ALL; i++)
-		hit(next, s->nodes[i], hits);
+	for (uint32_t i = 0; i < s->n_slots && s->p->sels[sel]->kind == SEL_DANGER_ALL; i++)
+		hit(c, s->nodes[i], hits);
 	for (uint32_t i = 0; i < m->n; i++)
-		hit(next, s->nodes[m->v[i].node], hits);
+		hit(c, s->nodes[m->v[i].node], hits);
 }
 
-static void hit_grant(const struct policy_state *s, const struct policy_state *next, uint32_t id,
-		      bool *hits)
+static void hit_list(const struct contrast *c, const struct side *t, const uint32_t *sels,
+		     uint32_t n, bool *hits)
 {
-	const struct grant *g = &s->p->grants[id];
-	const struct cls *k = s->p->classes[g->src];
-
-	for (uint32_t i = 0; i < k->sels.n; i++)
-		hit_sel(s, next, k->sels.v[i], hits);
-	for (uint32_t i = 0; i < g->n_dsts; i++)
-		hit_sel(s, next, g->dsts[i], hits);
-	for (uint32_t i = 0; i < g->n_via; i++)
-		hit_sel(s, next, g->via[i], hits);
+	for (uint32_t i = 0; i < n; i++)
+		hit_sel(c, t, sels[i], hits);
 }
 
-static void hit_differing(const struct policy_state *old, const struct policy_state *next,
-			  bool *hits)
+static void hit_filters(struct contrast *c, const struct side *t, const struct grant *g)
 {
-	struct meaning *a = meanings(old->p), *b = meanings(next->p);
-	uint32_t i = 0, j = 0;
+	const struct cls *k = t->s->p->classes[g->src];
 
-	while (i < old->p->n_grants || j < next->p->n_grants) {
-		int d = i == old->p->n_grants    ? 1
-			: j == next->p->n_grants ? -1
-						 : by_meaning(&a[i], &b[j]);
+	hit_list(c, t, k->sels.v, k->sels.n, c->filters);
+	hit_list(c, t, g->dsts, g->n_dsts, c->filters);
+	hit_list(c, t, g->via, g->n_via, c->filters);
+}
+
+static uint64_t weight(const struct policy_state *s, const uint32_t *sels, uint32_t n)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum +=
+		    s->p->sels[sels[i]]->kind == SEL_DANGER_ALL ? s->count : s->members[sels[i]].n;
+	return sum;
+}
+
+/* Every pair a rule joins has an end on either side, so the smaller one is enough. */
+static void hit_pivots(struct contrast *c, const struct side *t, const struct grant *g)
+{
+	const struct cls *k = t->s->p->classes[g->src];
+	uint64_t targets = weight(t->s, g->dsts, g->n_dsts) + weight(t->s, g->via, g->n_via);
+
+	if (g->self || weight(t->s, k->sels.v, k->sels.n) <= targets) {
+		hit_list(c, t, k->sels.v, k->sels.n, c->pivots);
+		return;
+	}
+	hit_list(c, t, g->dsts, g->n_dsts, c->pivots);
+	hit_list(c, t, g->via, g->n_via, c->pivots);
+}
+
+/*
+ * Calls fn for every rule that only one of the two has. Twice the same rule prints twice, but joins
+ * no more than once; callers that care about the second only are asked more often than needed.
+ */
+static void each_differing(struct contrast *c, int (*order)(const void *, const void *),
+			   named_fn *fn)
+{
+	struct meaning *a = c->old.rules, *b = c->next.rules;
+	uint32_t n = c->old.s->p->n_grants, m = c->next.s->p->n_grants, i = 0, j = 0;
+
+	qsort(a, n, sizeof(*a), order);
+	qsort(b, m, sizeof(*b), order);
+	while (i < n || j < m) {
+		int d = i == n ? 1 : j == m ? -1 : order(&a[i], &b[j]);
 
 		if (d < 0)
-			hit_grant(old, next, a[i].grant, hits);
+			fn(c, &c->old, &c->old.s->p->grants[a[i].grant]);
 		else if (d > 0)
-			hit_grant(next, next, b[j].grant, hits);
+			fn(c, &c->next, &c->next.s->p->grants[b[j].grant]);
 		i += d <= 0;
 		j += d >= 0;
 	}
-	mem_free(a);
-	mem_free(b);
+}
+
+/* ---- SSH entries: their order counts ---- */
+
+static struct sum_pair ssh_meaning(const struct side *t, const struct ssh_entry *e)
+{
+	const struct policy *p = t->s->p;
+	uint64_t sum[14] = { e->check, e->self, e->enforce_recorder, e->has_src };
+	struct sum_pair out = { { 0, 0 } };
+
+	class_meaning(t, p->classes[e->src], sum + 4);
+	for (uint32_t i = 0; i < e->n_dsts; i++)
+		add_sel(t, e->dsts[i], sum + 6);
+	for (uint32_t i = 0; i < e->n_base; i++) {
+		uint64_t one[4] = { 0 };
+
+		add_text(one, e->base[i].login);
+		add_text(one + 2, e->base[i].local);
+		content_add(sum + 8, one, sizeof(one));
+	}
+	for (uint32_t i = 0; i < e->n_accept_env; i++) {
+		sum[10] *= 31;
+		add_text(sum + 10, e->accept_env[i]);
+	}
+	if (e->recorder != NO_SEL)
+		add_sel(t, e->recorder, sum + 8);
+	for (uint32_t i = 0; i < e->n_domains; i++)
+		for (uint32_t u = 0; u < p->n_users; u++)
+			if (bytes_equal(p->users[u].domain, e->domains[i])) {
+				uint64_t one[3] = { p->users[u].id };
+
+				add_text(one + 1, p->users[u].local);
+				content_add(sum + 12, one, sizeof(one));
+			}
+	content_add(out.v, sum, sizeof(sum));
+	return out;
+}
+
+static void hit_ssh(struct contrast *c, const struct side *t, const struct ssh_entry *e)
+{
+	const struct cls *k = t->s->p->classes[e->src];
+
+	hit_list(c, t, e->dsts, e->n_dsts, c->ssh);
+	if (e->self || e->has_localpart)
+		hit_list(c, t, k->sels.v, k->sels.n, c->ssh);
+}
+
+static void hit_differing_ssh(struct contrast *c)
+{
+	const struct policy *p = c->old.s->p, *q = c->next.s->p;
+	uint32_t n = p->n_ssh < q->n_ssh ? p->n_ssh : q->n_ssh, head = 0, tail = 0;
+
+	while (head < n && !sums_differ(ssh_meaning(&c->old, &p->ssh[head]),
+					ssh_meaning(&c->next, &q->ssh[head])))
+		head++;
+	while (head + tail < n && !sums_differ(ssh_meaning(&c->old, &p->ssh[p->n_ssh - 1 - tail]),
+					       ssh_meaning(&c->next, &q->ssh[q->n_ssh - 1 - tail])))
+		tail++;
+	for (uint32_t i = head; i < p->n_ssh - tail; i++)
+		hit_ssh(c, &c->old, &p->ssh[i]);
+	for (uint32_t i = head; i < q->n_ssh - tail; i++)
+		hit_ssh(c, &c->next, &q->ssh[i]);
 }
 
 /* ---- is the policy all that differs? ---- */
@@ -204,9 +332,8 @@ static bool same_texts(const struct bytes *a, size_t n, const struct bytes *b, s
 static bool same_node(const struct node *a, const struct node *b)
 {
 	if (!ip_equal(a->n.v4, b->n.v4) || !ip_equal(a->n.v6, b->n.v6) || a->n.user != b->n.user ||
-	    a->no_ipv4 != b->no_ipv4 || a->wide || b->wide || a->n.n_routes != b->n.n_routes ||
-	    a->n.created != b->n.created || a->n.n_attrs != b->n.n_attrs ||
-	    a->n.offline != b->n.offline ||
+	    a->wide || b->wide || a->n.n_routes != b->n.n_routes || a->n.created != b->n.created ||
+	    a->n.n_attrs != b->n.n_attrs || a->n.offline != b->n.offline ||
 	    !same_texts(a->n.tags, a->n.n_tags, b->n.tags, b->n.n_tags) ||
 	    !same_texts(a->n.services, a->n.n_services, b->n.services, b->n.n_services))
 		return false;
@@ -228,7 +355,7 @@ static bool only_rules_differ(const struct policy_state *old, const struct polic
 	const struct subnet *net;
 	size_t it = 0;
 
-	if (sums_differ(users_meaning(old->p), users_meaning(next->p)) || old->count != next->count)
+	if (old->count != next->count)
 		return false;
 	for (uint32_t i = 0; i < next->n_slots; i++) {
 		const struct node *n = next->nodes[i], *was = n ? state_node(old, n->n.id) : NULL;
@@ -243,30 +370,53 @@ static bool only_rules_differ(const struct policy_state *old, const struct polic
 	return true;
 }
 
-/* The bytes of the section as they stand; a blank that differs costs time and nothing else. */
-static struct bytes section(const struct policy *p, const char *key)
-{
-	const struct json *v = json_get_nocase(p->root, key);
+/* ---- comparing ---- */
 
-	return v ? bytes_of(p->text.p + v->start, v->end - v->start) : (struct bytes){ 0 };
+/* The old row in the slots of the next state, so that the two can be laid side by side. */
+static void translate(const struct contrast *c, struct state_row *r)
+{
+	for (uint32_t i = 0; i < r->n; i++)
+		r->v[i].slot = state_node(c->next.s, c->old.s->nodes[r->v[i].slot]->n.id)->slot;
+	state_row_sort(r);
 }
 
-static bool same_ssh_rules(const struct policy *a, const struct policy *b)
+static void compare_pivots(struct contrast *c)
 {
-	static const char *const parts[] = { "ssh", "groups", "postures", "defaultSrcPosture" };
+	struct policy_state *next = c->next.s;
+	uint32_t left = 0;
 
-	for (size_t i = 0; i < array_len(parts); i++)
-		if (!bytes_equal(section(a, parts[i]), section(b, parts[i])))
-			return false;
-	for (uint32_t i = 0; i < a->n_names; i++) /* groups of the identity provider may move too */
-		if (a->names[i].synced)
-			return false;
-	return true;
+	for (uint32_t i = 0; i < next->n_slots; i++)
+		left += next->nodes[i] && !c->differs[i];
+	for (uint32_t i = 0; i < next->n_slots && left; i++) {
+		struct state_row was, is;
+		struct ids changed = { 0 };
+
+		if (!next->nodes[i] || !c->pivots[i])
+			continue;
+		state_row_take(c->old.s, state_node(c->old.s, next->nodes[i]->n.id)->slot, &was);
+		state_row_take(next, i, &is);
+		translate(c, &was);
+		was.pivot = i;
+		state_row_compare(&was, &is, &changed);
+		for (uint32_t k = 0; k < changed.n; k++) {
+			left -= !c->differs[changed.v[k]];
+			c->differs[changed.v[k]] = true;
+		}
+		mem_free(was.v);
+		mem_free(is.v);
+		mem_free(changed.v);
+	}
 }
 
-static void compare_nodes(struct policy_state *old, struct policy_state *next, const bool *hits,
-			  bool ssh, struct policy_ids *affected)
+static bool asked(const bool *whom, uint32_t slot)
 {
+	return !whom || whom[slot];
+}
+
+static void compare_nodes(struct contrast *c)
+{
+	struct policy_state *old = c->old.s, *next = c->next.s;
+
 	for (uint32_t i = 0; i < next->n_slots; i++) {
 		struct node *n = next->nodes[i], *was = n ? state_node(old, n->n.id) : NULL;
 		bool same = was != NULL;
@@ -274,16 +424,35 @@ static void compare_nodes(struct policy_state *old, struct policy_state *next, c
 		if (!n)
 			continue;
 		/* the cheap answers first: most differing nodes differ there */
-		if (same && (!hits || hits[i]))
+		if (same && asked(c->filters, i))
 			same = same_sums(state_filter_sum, old, was, next, n);
 		same = same && same_sums(sum_caps, old, was, next, n);
-		if (same && (!hits || hits[i]))
+		if (same && !c->pivots)
 			same = same_sums(sum_row, old, was, next, n);
-		if (same && ssh)
+		if (same && asked(c->ssh, i))
 			same = same_sums(sum_ssh, old, was, next, n);
-		if (!same)
-			policy_ids_push(affected, n->n.id);
+		c->differs[i] = !same;
 	}
+	if (c->pivots)
+		compare_pivots(c);
+}
+
+static void narrow(struct contrast *c)
+{
+	const struct policy_state *next = c->next.s;
+
+	c->filters = mem_alloc(next->n_slots + 1);
+	c->pivots = mem_alloc(next->n_slots + 1);
+	c->ssh = mem_alloc(next->n_slots + 1);
+	side_init(&c->old, c->old.s);
+	side_init(&c->next, c->next.s);
+	each_differing(c, by_all, hit_filters);
+	each_differing(c, by_who, hit_pivots);
+	hit_differing_ssh(c);
+	for (uint32_t i = 0; i < next->n_slots; i++) /* what everybody sees of it differs */
+		if (next->nodes[i] &&
+		    next->nodes[i]->no_ipv4 != state_node(c->old.s, next->nodes[i]->n.id)->no_ipv4)
+			c->pivots[i] = true;
 }
 
 static int by_id(const void *a, const void *b)
@@ -293,24 +462,39 @@ static int by_id(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static void report(const struct contrast *c, struct policy_ids *affected)
+{
+	const struct policy_state *old = c->old.s, *next = c->next.s;
+
+	affected->n = 0;
+	for (uint32_t i = 0; i < old->n_slots; i++)
+		if (old->nodes[i] && !state_node(next, old->nodes[i]->n.id))
+			policy_ids_push(affected, old->nodes[i]->n.id);
+	for (uint32_t i = 0; i < next->n_slots; i++)
+		if (next->nodes[i] && c->differs[i])
+			policy_ids_push(affected, next->nodes[i]->n.id);
+	if (affected->n)
+		qsort(affected->v, affected->n, sizeof(*affected->v), by_id);
+}
+
 void policy_state_diff(struct policy_state *old, struct policy_state *next,
 		       struct policy_ids *affected)
 {
-	bool narrow = only_rules_differ(old, next);
-	bool *hits = narrow ? mem_alloc(next->n_slots + 1) : NULL;
+	struct contrast c = { .old = { .s = old }, .next = { .s = next } };
 
-	affected->n = 0;
 	if (old->filters_stale)
 		state_forget_filters(old);
 	if (next->filters_stale)
 		state_forget_filters(next);
-	for (uint32_t i = 0; i < old->n_slots; i++)
-		if (old->nodes[i] && !state_node(next, old->nodes[i]->n.id))
-			policy_ids_push(affected, old->nodes[i]->n.id);
-	if (narrow)
-		hit_differing(old, next, hits);
-	compare_nodes(old, next, hits, !narrow || !same_ssh_rules(old->p, next->p), affected);
-	mem_free(hits);
-	if (affected->n)
-		qsort(affected->v, affected->n, sizeof(*affected->v), by_id);
+	c.differs = mem_alloc(next->n_slots + 1);
+	if (only_rules_differ(old, next))
+		narrow(&c);
+	compare_nodes(&c);
+	report(&c, affected);
+	side_fini(&c.old);
+	side_fini(&c.next);
+	mem_free(c.filters);
+	mem_free(c.pivots);
+	mem_free(c.ssh);
+	mem_free(c.differs);
 }

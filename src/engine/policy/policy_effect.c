@@ -16,18 +16,6 @@
 
 #include "base/err.h"
 
-struct row_entry {
-	uint32_t slot;
-	struct sum_pair of_pivot, of_other; /* as the other sees it; as the pivot sees the other */
-};
-
-struct row {
-	uint32_t pivot;
-	struct row_entry *v;
-	uint32_t n;
-	struct sum_pair self;
-};
-
 struct change {
 	struct policy_state *s;
 	struct node *old, *new;
@@ -37,7 +25,7 @@ struct change {
 	struct ids pivots;
 	struct ids filters, ssh; /* to be summed before and after */
 	struct sum_pair *filter_before, *ssh_before;
-	struct row *rows;
+	struct state_row *rows;
 	struct ids sure; /* slots whose answers have changed */
 	bool one_way;    /* X comes or goes */
 };
@@ -114,7 +102,7 @@ static bool same_principal(const struct node *a, const struct node *b)
 	       (a->n.n_tags || a->n.user == b->n.user);
 }
 
-static void same_owner(struct change *c, const struct node *n, struct ids *list)
+static void same_owner(struct change *c, const struct node *n, struct ids *list, bool sure)
 {
 	const struct ids *mine;
 
@@ -122,7 +110,7 @@ static void same_owner(struct change *c, const struct node *n, struct ids *list)
 		return;
 	mine = &c->s->user_nodes[n->user];
 	for (uint32_t i = 0; i < mine->n; i++)
-		candidate(c, list, mine->v[i], false);
+		candidate(c, list, mine->v[i], sure);
 }
 
 static void ssh_changed(struct change *c, uint32_t cls)
@@ -142,12 +130,33 @@ static void ssh_changed(struct change *c, uint32_t cls)
 	}
 }
 
+/* A source of autogroup:self that comes or goes is in the rules of all its owner's nodes. */
+static bool self_source(const struct change *c, const struct node *n, bool ssh)
+{
+	const struct policy *p = c->s->p;
+	const struct src_hit *hits = n == c->old ? c->old_hits : c->new_hits;
+	uint32_t count = !n ? 0 : n == c->old ? c->n_old : c->n_new;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct cls *k = p->classes[hits[i].cls];
+
+		if (!src_hit_addr(&hits[i]))
+			continue;
+		if (!ssh && k->self_grants.n)
+			return true;
+		for (uint32_t j = 0; j < k->ssh.n && ssh; j++)
+			if (p->ssh[k->ssh.v[j]].self)
+				return true;
+	}
+	return false;
+}
+
 static void ssh_neighbours(struct change *c)
 {
 	const struct policy *p = c->s->p;
 
-	same_owner(c, c->old, &c->ssh);
-	same_owner(c, c->new, &c->ssh);
+	same_owner(c, c->old, &c->ssh, self_source(c, c->old, true));
+	same_owner(c, c->new, &c->ssh, self_source(c, c->new, true));
 	for (uint32_t i = 0; i < p->n_ssh; i++) {
 		const struct ssh_entry *e = &p->ssh[i];
 		bool was, is;
@@ -296,12 +305,18 @@ static int by_entry(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void take_row(struct policy_state *s, uint32_t slot, struct row *r)
+void state_row_sort(struct state_row *r)
+{
+	if (r->n)
+		qsort(r->v, r->n, sizeof(*r->v), by_entry);
+}
+
+void state_row_take(struct policy_state *s, uint32_t slot, struct state_row *r)
 {
 	struct node *n = s->nodes[slot];
 	const struct ids *peers;
 
-	*r = (struct row){ .pivot = slot };
+	*r = (struct state_row){ .pivot = slot };
 	if (!n)
 		return;
 	peers = state_peers(s, n);
@@ -315,15 +330,15 @@ static void take_row(struct policy_state *s, uint32_t slot, struct row *r)
 	for (uint32_t i = 0; i < r->n; i++)
 		state_view_sum(s, s->nodes[r->v[i].slot], r->v[i].of_other.v);
 	state_self_sum(s, n, r->self.v);
-	qsort(r->v, r->n, sizeof(*r->v), by_entry);
+	state_row_sort(r);
 }
 
-static void compare_rows(struct change *c, const struct row *was, const struct row *is)
+void state_row_compare(const struct state_row *was, const struct state_row *is, struct ids *changed)
 {
 	uint32_t i = 0, j = 0;
 
 	if (sums_differ(was->self, is->self))
-		ids_add(&c->sure, is->pivot);
+		ids_add(changed, is->pivot);
 	while (i < was->n || j < is->n) {
 		uint32_t x = i < was->n ? was->v[i].slot : NO_NODE;
 		uint32_t y = j < is->n ? is->v[j].slot : NO_NODE, slot = x < y ? x : y;
@@ -331,9 +346,9 @@ static void compare_rows(struct change *c, const struct row *was, const struct r
 		const struct row_entry *b = y == slot ? &is->v[j++] : NULL;
 
 		if (!a || !b || sums_differ(a->of_pivot, b->of_pivot))
-			ids_add(&c->sure, slot);
+			ids_add(changed, slot);
 		if (!a || !b || sums_differ(a->of_other, b->of_other))
-			ids_add(&c->sure, is->pivot);
+			ids_add(changed, is->pivot);
 	}
 }
 
@@ -375,8 +390,8 @@ static void measure(struct change *c)
 	compare_subnets(c);
 	ssh_neighbours(c);
 	if (s->p->grants_self.n) {
-		same_owner(c, c->old, &c->filters);
-		same_owner(c, c->new, &c->filters);
+		same_owner(c, c->old, &c->filters, self_source(c, c->old, false));
+		same_owner(c, c->new, &c->filters, self_source(c, c->new, false));
 	}
 	for (uint32_t i = 0; i < s->wide.n; i++)
 		ids_add(&c->filters, s->wide.v[i]);
@@ -397,7 +412,7 @@ static void measure(struct change *c)
 	c->rows = mem_alloc((c->pivots.n + 1) * sizeof(*c->rows));
 	for (uint32_t i = 0; i < c->pivots.n; i++)
 		if (c->pivots.v[i] != c->slot || !c->one_way)
-			take_row(s, c->pivots.v[i], &c->rows[i]);
+			state_row_take(s, c->pivots.v[i], &c->rows[i]);
 }
 
 /* Who saw it, when it goes; who sees it, when it has come. */
@@ -412,7 +427,7 @@ static void everybody_near(struct change *c, struct node *n)
 static void conclude(struct change *c)
 {
 	struct policy_state *s = c->s;
-	struct row now;
+	struct state_row now;
 
 	for (uint32_t i = 0; i < c->sure.n; i++)
 		if (s->nodes[c->sure.v[i]])
@@ -429,8 +444,8 @@ static void conclude(struct change *c)
 	for (uint32_t i = 0; i < c->pivots.n; i++) {
 		if (c->pivots.v[i] == c->slot && c->one_way)
 			continue;
-		take_row(s, c->pivots.v[i], &now);
-		compare_rows(c, &c->rows[i], &now);
+		state_row_take(s, c->pivots.v[i], &now);
+		state_row_compare(&c->rows[i], &now, &c->sure);
 		mem_free(now.v);
 	}
 }

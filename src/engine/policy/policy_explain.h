@@ -26,8 +26,11 @@ int policy_preview_user(struct policy_state *s, struct bytes login, struct buf *
 void policy_compare(struct policy_state *old, struct policy_state *next, struct buf *out);
 
 /*
- * [{"kind", "line", "column", "message", "excerpt", "fix": {"start", "end", "text"}}]: rules nobody
- * can use, rules another covers, definitions nothing refers to, logins nobody has. A fix is an edit
- * of bytes of the policy's text.
+ * [{"kind", "line", "column", "message", "excerpt", "fix": {"start", "end", "text", "safe"}}]:
+ * rules nobody can use, rules another covers, definitions nothing refers to, logins nobody has,
+ * words said twice, old spellings. A fix is an edit of bytes of the policy's text; safe: whoever
+ * may reach what stays the same, now and when nodes and people come.
  */
 void policy_lint(struct policy_state *s, struct buf *out);
+/* The policy's text with every safe fix made. */
+void policy_lint_fix(struct policy_state *s, struct buf *out);

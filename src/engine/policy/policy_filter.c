@@ -31,9 +31,9 @@ struct piece {
 	uint64_t content[2];
 	uint64_t at; /* place in the policy */
 	int proto;
-	uint32_t cls; /* or NO_SEL: own holds the sources */
-	bool via;
-	struct policy_srcs *own;
+	uint32_t cls; /* or NO_SEL: of the owner's nodes */
+	bool via, self;
+	uint32_t entry; /* self: place in the owner's list, NO_SEL for all of the owner's nodes */
 	size_t first_dst, n_dsts;
 	const struct filter_cap *caps; /* a capability piece */
 	size_t n_caps, first_elem, n_elems;
@@ -64,8 +64,6 @@ static const struct filter_cap companion_caps[2] = {
 
 static void walk_fini(struct walk *w)
 {
-	for (size_t i = 0; i < w->n_pieces; i++)
-		srcs_unref(w->pieces[i].own);
 	mem_free(w->hits.v);
 	mem_free(w->pieces);
 	mem_free(w->dsts);
@@ -114,6 +112,18 @@ static void companion_hits(struct walk *w)
 	mem_free(hits);
 }
 
+static void self_hits(struct walk *w)
+{
+	const struct self_list *l = state_selves(w->s, w->n->user);
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct cls *k = w->s->p->classes[l->v[i].cls];
+
+		for (uint32_t j = 0; j < k->self_grants.n; j++)
+			add_hit(w, k->self_grants.v[j], i, NO_SEL, 0, HIT_SELF);
+	}
+}
+
 static void collect(struct walk *w)
 {
 	const struct policy *p = w->s->p;
@@ -128,8 +138,8 @@ static void collect(struct walk *w)
 		for (uint32_t j = 0; j < s->via.n && n->sels[i].how & HOW_ADDR; j++)
 			add_hit(w, s->via.v[j], 0, s->id, 0, HIT_VIA);
 	}
-	for (uint32_t i = 0; i < p->grants_self.n && n->user != NO_USER; i++)
-		add_hit(w, p->grants_self.v[i], 0, NO_SEL, 0, HIT_SELF);
+	if (n->user != NO_USER && p->grants_self.n)
+		self_hits(w);
 	wide_hits(w);
 	if (p->has_companions)
 		companion_hits(w);
@@ -313,10 +323,8 @@ static void close_piece(struct walk *w, struct piece *p)
 {
 	p->n_dsts = w->n_dsts - p->first_dst;
 	p->n_elems = w->n_elems - p->first_elem;
-	if (!p->n_dsts && !p->n_elems) {
-		srcs_unref(p->own);
+	if (!p->n_dsts && !p->n_elems)
 		w->n_pieces--;
-	}
 }
 
 static void dst_pieces(struct walk *w, const struct grant *g, const struct hit *h, size_t n)
@@ -376,76 +384,60 @@ static void companion_pieces(struct walk *w, const struct grant *g)
 	}
 }
 
-static void push_addrs(const struct node *n, struct ip_range *r, size_t *count)
+static void self_srcs(struct walk *w, struct piece *p, uint32_t entry)
 {
-	if (n->n.v4.family)
-		r[(*count)++] = (struct ip_range){ n->n.v4, n->n.v4 };
-	if (n->n.v6.family)
-		r[(*count)++] = (struct ip_range){ n->n.v6, n->n.v6 };
+	const struct self_list *l = state_selves(w->s, w->n->user);
+	const uint64_t *sum = entry == NO_SEL ? l->sum : l->v[entry].sum;
+
+	p->self = true;
+	p->entry = entry;
+	p->content[0] = sum[0];
+	p->content[1] = sum[1];
 }
 
-static void own_srcs(struct piece *p, const struct ip_range *r, size_t n)
+static void self_elem(struct walk *w, struct piece *p)
 {
-	p->own = srcs_of_ranges(r, n);
-	for (size_t i = 0; i < n; i++)
-		content_add_range(p->content, r[i]);
+	size_t first = w->n_prefixes;
+
+	own_prefixes(w, NULL);
+	close_elem(w, first);
+	close_piece(w, p);
 }
 
-static void self_app(struct walk *w, const struct grant *g, const struct ip_range *kept,
-		     size_t n_kept, const struct ip_range *all, size_t n_all)
+static void self_app(struct walk *w, const struct grant *g, uint32_t entry)
 {
 	const bool on[2] = { g->drive, g->relay };
 	struct src_hit me = state_src_hit(w->s, w->n, g->src);
 	struct piece *p = add_piece(w, g, PART_SELF + PART_APP);
-	size_t first = w->n_prefixes;
 
-	own_srcs(p, kept, n_kept);
+	self_srcs(w, p, entry);
 	p->caps = g->caps;
 	p->n_caps = g->n_caps;
-	own_prefixes(w, NULL);
-	close_elem(w, first);
-	close_piece(w, p);
+	self_elem(w, p);
 	for (unsigned i = 0; i < 2; i++) {
 		if (!on[i] || !src_hit_addr(&me))
 			continue;
 		p = add_piece(w, g, PART_SELF + PART_DRIVE + i);
-		own_srcs(p, all, n_all);
+		self_srcs(w, p, NO_SEL);
 		p->caps = &companion_caps[i];
 		p->n_caps = 1;
-		first = w->n_prefixes;
-		own_prefixes(w, NULL);
-		close_elem(w, first);
-		close_piece(w, p);
+		self_elem(w, p);
 	}
 }
 
 /* autogroup:self: from those of the owner's nodes that are sources, to this one. */
-static void self_pieces(struct walk *w, const struct grant *g)
+static void self_pieces(struct walk *w, const struct grant *g, uint32_t entry)
 {
-	const struct ids *mine = &w->s->user_nodes[w->n->user];
-	struct ip_range *kept = mem_resize(NULL, 4 * (size_t)mine->n, sizeof(*kept));
-	struct ip_range *all = kept + 2 * (size_t)mine->n;
-	size_t n_kept = 0, n_all = 0;
-
-	for (uint32_t i = 0; i < mine->n; i++) {
-		const struct node *n = w->s->nodes[mine->v[i]];
-		struct src_hit h = state_src_hit(w->s, n, g->src);
-
-		push_addrs(n, all, &n_all);
-		if (src_hit_addr(&h))
-			push_addrs(n, kept, &n_kept);
-	}
-	for (uint32_t i = 0; i < g->n_protos && n_kept; i++) {
+	for (uint32_t i = 0; i < g->n_protos; i++) {
 		struct piece *p = add_piece(w, g, PART_SELF + i);
 
 		p->proto = g->protos[i].proto;
-		own_srcs(p, kept, n_kept);
+		self_srcs(w, p, entry);
 		add_addrs(w, w->n, NULL, &g->protos[i]);
 		close_piece(w, p);
 	}
-	if (g->n_caps && n_kept)
-		self_app(w, g, kept, n_kept, all, n_all);
-	mem_free(kept);
+	if (g->n_caps)
+		self_app(w, g, entry);
 }
 
 struct ip_range *state_via_ranges(const struct policy_state *s, const struct grant *g,
@@ -514,7 +506,7 @@ static void walk_node(struct walk *w)
 		else if (h[i].kind == HIT_COMPANION)
 			companion_pieces(w, g);
 		else if (h[i].kind == HIT_SELF)
-			self_pieces(w, g);
+			self_pieces(w, g, h[i].pos);
 		else
 			via_pieces(w, g);
 	}
@@ -716,7 +708,7 @@ static size_t join_pieces(const struct walk *w, const struct piece **of, size_t 
 	size_t n = 0;
 
 	for (size_t i = 0; i < w->n_pieces; i++)
-		all |= w->pieces[i].own || w->pieces[i].via;
+		all |= w->pieces[i].self || w->pieces[i].via;
 	for (size_t i = 0; i < w->n_pieces; i++) {
 		rule_of[i] = find_rule(of, n, &w->pieces[i], all);
 		if (rule_of[i] == n)
@@ -729,7 +721,8 @@ static size_t join_pieces(const struct walk *w, const struct piece **of, size_t 
 static void open_rule(const struct walk *w, const struct piece *p, size_t room,
 		      struct policy_filter *out, struct filter_rule *r)
 {
-	struct policy_srcs *srcs = p->own ? p->own : state_srcs(w->s, p->cls, p->via);
+	struct policy_srcs *srcs = p->self ? state_self_print(w->s, w->n->user, p->entry)
+					   : state_srcs(w->s, p->cls, p->via);
 
 	*r = (struct filter_rule){ .srcs = srcs->v, .n_srcs = srcs->n };
 	r->proto = p->n_elems ? -1 : p->proto;

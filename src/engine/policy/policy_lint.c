@@ -1,31 +1,64 @@
-/* Dead weight in a policy: what nobody can use, what another rule says already, what nothing names.
+/*
+ * Dead weight in a policy: what nobody can use, what another rule says already, what nothing names,
+ * and what is said twice; each with the edit that takes it away.
  */
+#include "engine/policy/policy_lint.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "engine/policy/policy_explain.h"
 #include "engine/policy/policy_say.h"
 
-/* Every rule is held against every other one. */
-enum { FINDINGS_MAX = 1000, SHADOW_GRANTS_MAX = 8000 };
+enum { FINDINGS_MAX = 1000 };
 
-struct linter {
-	struct policy_state *s;
-	struct json_out o;
-	unsigned found;
-};
+static bool is_blank(uint8_t b)
+{
+	return b == ' ' || b == '\t' || b == '\r' || b == '\n';
+}
 
-static void finding(struct linter *l, const char *kind, struct where at, struct bytes who,
-		    const char *what, bool removable)
+/* A removed member takes the comma behind it along; one that stays in front is legal. */
+static struct lint_edit edit_of(const struct policy *p, struct where at, enum lint_fix fix,
+				const char *text)
+{
+	struct lint_edit e = { at.start, at.end, text ? text : "", fix != LINT_REMOVE };
+	uint32_t end = at.end;
+
+	if (fix == LINT_REPLACE_SAFE)
+		return e;
+	while (end < p->text.n && is_blank(p->text.p[end]))
+		end++;
+	if (end < p->text.n && p->text.p[end] == ',')
+		e.end = end + 1;
+	return e;
+}
+
+static void put_fix(struct linter *l, const struct lint_edit *e)
+{
+	json_key(&l->o, "fix");
+	json_open_object(&l->o);
+	json_key(&l->o, "start");
+	json_put_u64(&l->o, e->start);
+	json_key(&l->o, "end");
+	json_put_u64(&l->o, e->end);
+	json_key(&l->o, "text");
+	json_put_cstr(&l->o, e->text);
+	json_key(&l->o, "safe");
+	json_put_bool(&l->o, e->safe);
+	json_close_object(&l->o);
+}
+
+void lint_finding(struct linter *l, const char *kind, struct where at, struct bytes who,
+		  const char *what, enum lint_fix fix, const char *text)
 {
 	const struct policy *p = l->s->p;
 	unsigned line, column;
-	char text[512];
-	uint32_t end = at.end;
+	char said[512];
 
 	if (l->found++ >= FINDINGS_MAX)
 		return;
 	json_where(p->text, at.start, &line, &column);
-	(void)snprintf(text, sizeof(text), "%.*s%s%s", (int)(who.n < 200 ? who.n : 200),
+	(void)snprintf(said, sizeof(said), "%.*s%s%s", (int)(who.n < 200 ? who.n : 200),
 		       (const char *)who.p, who.n ? " " : "", what);
 	json_open_object(&l->o);
 	json_key(&l->o, "kind");
@@ -35,167 +68,23 @@ static void finding(struct linter *l, const char *kind, struct where at, struct 
 	json_key(&l->o, "column");
 	json_put_u64(&l->o, column);
 	json_key(&l->o, "message");
-	json_put_cstr(&l->o, text);
+	json_put_cstr(&l->o, said);
 	json_key(&l->o, "excerpt");
 	json_put_string(&l->o, policy_excerpt(p, at));
-	if (removable) {
-		if (end < p->text.n && p->text.p[end] == ',') /* the comma goes with it */
-			end++;
-		json_key(&l->o, "fix");
-		json_open_object(&l->o);
-		json_key(&l->o, "start");
-		json_put_u64(&l->o, at.start);
-		json_key(&l->o, "end");
-		json_put_u64(&l->o, end);
-		json_key(&l->o, "text");
-		json_put_cstr(&l->o, "");
-		json_close_object(&l->o);
+	if (fix != LINT_NO_FIX) {
+		mem_reserve(l->edits, l->n_edits, l->cap_edits);
+		l->edits[l->n_edits] = edit_of(p, at, fix, text);
+		put_fix(l, &l->edits[l->n_edits++]);
 	}
 	json_close_object(&l->o);
 }
 
-/* ---- rules nobody can use ---- */
-
-static bool has_sources(const struct policy_state *s, const struct grant *g)
-{
-	return !state_class_empty(s, g->src);
-}
-
-static bool has_destinations(const struct policy_state *s, const struct grant *g)
-{
-	if (g->self)
-		return true;
-	for (uint32_t i = 0; i < g->n_dsts; i++) {
-		const struct sel *d = s->p->sels[g->dsts[i]];
-
-		if (d->kind == SEL_ANY || s->members[d->id].n)
-			return true;
-	}
-	return false;
-}
-
-/* A rule is as many grants as it has destinations; it is dead when all of them are. */
-static void lint_unused(struct linter *l)
-{
-	const struct policy *p = l->s->p;
-
-	for (uint32_t i = 0, n; i < p->n_grants && !p->allow_all; i += n) {
-		const struct grant *g = &p->grants[i];
-		bool reached = false;
-
-		for (n = 0; i + n < p->n_grants && p->grants[i + n].acl == g->acl &&
-			    p->grants[i + n].rule == g->rule;
-		     n++)
-			reached |= has_destinations(l->s, &p->grants[i + n]);
-		if (!has_sources(l->s, g))
-			finding(l, "unused", g->where, (struct bytes){ 0 },
-				"no node is a source of this rule", false);
-		else if (!reached)
-			finding(l, "unused", g->where, (struct bytes){ 0 },
-				"no node is or serves a destination of this rule", false);
-	}
-}
-
-/* ---- rules another covers ---- */
-
-static bool has_id(const struct ids *l, uint32_t id)
+bool lint_has_id(const struct ids *l, uint32_t id)
 {
 	for (uint32_t i = 0; i < l->n; i++)
 		if (l->v[i] == id)
 			return true;
 	return false;
-}
-
-static bool sel_covers(const struct policy *p, uint32_t wide, uint32_t narrow)
-{
-	const struct sel *w = p->sels[wide], *n = p->sels[narrow];
-	struct ipset a = { w->range, w->n_ranges, w->n_ranges };
-	struct ipset b = { n->range, n->n_ranges, n->n_ranges };
-
-	return wide == narrow ||
-	       (sel_is_literal(w) && sel_is_literal(n) && n->n_ranges && ipset_covers_set(&a, &b));
-}
-
-static bool source_covers(const struct policy *p, const struct cls *w, const struct cls *n)
-{
-	for (uint32_t i = 0; i < w->postures.n; i++)
-		if (w->postures.n && (!n->postures.n || !has_id(&n->postures, w->postures.v[i])))
-			return false;
-	for (uint32_t i = 0; i < n->postures.n && w->postures.n; i++)
-		if (!has_id(&w->postures, n->postures.v[i]))
-			return false;
-	for (uint32_t i = 0; i < n->sels.n; i++) {
-		const struct sel *s = p->sels[n->sels.v[i]];
-		bool covered =
-		    w->danger || (w->any && !sel_is_literal(s) && s->kind != SEL_DANGER_ALL);
-
-		for (uint32_t k = 0; k < w->sels.n && !covered; k++)
-			covered = sel_covers(p, w->sels.v[k], s->id);
-		if (!covered)
-			return false;
-	}
-	return true;
-}
-
-static bool ports_cover(const struct grant *w, const struct grant *n)
-{
-	for (uint32_t i = 0; i < n->n_protos; i++)
-		for (uint32_t k = 0; k < n->protos[i].n_ports; k++) {
-			const struct port_range *r = &n->protos[i].ports[k];
-			int proto = n->protos[i].proto;
-			bool usual = proto == 1 || proto == 6 || proto == 17 || proto == 58;
-			bool covered = false;
-
-			for (uint32_t a = 0; a < w->n_protos; a++)
-				for (uint32_t b = 0; b < w->protos[a].n_ports; b++)
-					covered |= (w->protos[a].proto == proto ||
-						    (w->protos[a].proto < 0 && usual)) &&
-						   w->protos[a].ports[b].first <= r->first &&
-						   r->last <= w->protos[a].ports[b].last;
-			if (!covered)
-				return false;
-		}
-	return true;
-}
-
-static bool covers(const struct policy *p, const struct grant *w, const struct grant *n)
-{
-	if (w->n_via || n->n_via || n->n_caps || (n->self && !w->self) || !ports_cover(w, n) ||
-	    !source_covers(p, p->classes[w->src], p->classes[n->src]))
-		return false;
-	for (uint32_t i = 0; i < n->n_dsts; i++) {
-		bool covered = false;
-
-		for (uint32_t k = 0; k < w->n_dsts && !covered; k++)
-			covered = p->sels[w->dsts[k]]->kind == SEL_ANY ||
-				  sel_covers(p, w->dsts[k], n->dsts[i]);
-		if (!covered)
-			return false;
-	}
-	return true;
-}
-
-static void lint_shadowed(struct linter *l)
-{
-	const struct policy *p = l->s->p;
-
-	for (uint32_t i = 0; i < p->n_grants && p->n_grants <= SHADOW_GRANTS_MAX; i++)
-		for (uint32_t k = 0; k < p->n_grants; k++) {
-			const struct grant *n = &p->grants[i], *w = &p->grants[k];
-			bool same = n->acl == w->acl && n->rule == w->rule;
-			unsigned line, column;
-			char text[256];
-
-			if (same || !covers(p, w, n) || (k > i && covers(p, n, w)))
-				continue;
-			json_where(p->text, w->where.start, &line, &column);
-			(void)snprintf(text, sizeof(text),
-				       "is allowed by the rule at line %u already", line);
-			finding(l, "shadowed", n->where,
-				n->n_dsts == 1 ? p->sels[n->dsts[0]]->name : bytes_str("this"),
-				text, false);
-			break;
-		}
 }
 
 /* ---- definitions ---- */
@@ -210,7 +99,7 @@ static bool named_anywhere(const struct policy *p, const struct named *n)
 		const struct named *o = &p->names[i];
 
 		if (n->kind == SEL_TAG && o->kind == SEL_TAG && o != n &&
-		    has_id(&o->owner_tags, (uint32_t)(n - p->names)))
+		    lint_has_id(&o->owner_tags, (uint32_t)(n - p->names)))
 			return true;
 		if (o->kind != SEL_IPSET)
 			continue;
@@ -240,14 +129,16 @@ static void lint_names(struct linter *l)
 
 		if (n->synced || named_anywhere(p, n))
 			continue;
+		/* a tag no rule names may still be asked for by nodes to come */
 		if (n->kind != SEL_TAG || !on_a_node(l->s, n->name))
-			finding(l, "unreferenced", n->where, n->name, "is defined and never used",
-				true);
+			lint_finding(l, "unreferenced", n->where, n->name,
+				     "is defined and never used",
+				     n->kind == SEL_TAG ? LINT_REMOVE : LINT_REMOVE_SAFE, NULL);
 	}
 	for (uint32_t i = 0; i < p->n_postures; i++)
 		if (!p->postures[i].uses)
-			finding(l, "unreferenced", p->postures[i].where, p->postures[i].name,
-				"is defined and never used", true);
+			lint_finding(l, "unreferenced", p->postures[i].where, p->postures[i].name,
+				     "is defined and never used", LINT_REMOVE_SAFE, NULL);
 }
 
 static void lint_logins(struct linter *l)
@@ -261,21 +152,62 @@ static void lint_logins(struct linter *l)
 			uint32_t user;
 
 			if (!policy_user_at(p, it->text, &user))
-				finding(l, "unknown-login", (struct where){ it->start, it->end },
-					it->text, "is nobody's login", true);
+				lint_finding(l, "unknown-login",
+					     (struct where){ it->start, it->end }, it->text,
+					     "is nobody's login", LINT_REMOVE, NULL);
 		}
 	}
+}
+
+static void look(struct linter *l, struct buf *out)
+{
+	json_out_init(&l->o, out);
+	json_open_array(&l->o);
+	lint_rules(l);
+	lint_names(l);
+	lint_logins(l);
+	lint_text(l);
+	json_close_array(&l->o);
 }
 
 void policy_lint(struct policy_state *s, struct buf *out)
 {
 	struct linter l = { .s = s };
 
-	json_out_init(&l.o, out);
-	json_open_array(&l.o);
-	lint_unused(&l);
-	lint_shadowed(&l);
-	lint_names(&l);
-	lint_logins(&l);
-	json_close_array(&l.o);
+	look(&l, out);
+	mem_free(l.edits);
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct lint_edit *x = a, *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return x->end > y->end ? -1 : x->end < y->end; /* the wider one first */
+}
+
+void policy_lint_fix(struct policy_state *s, struct buf *out)
+{
+	struct linter l = { .s = s };
+	struct bytes text = s->p->text;
+	struct buf said;
+	uint32_t at = 0;
+
+	buf_init(&said, out->max);
+	look(&l, &said);
+	buf_fini(&said);
+	if (l.n_edits)
+		qsort(l.edits, l.n_edits, sizeof(*l.edits), by_start);
+	for (size_t i = 0; i < l.n_edits; i++) {
+		const struct lint_edit *e = &l.edits[i];
+
+		if (!e->safe || e->start < at) /* inside one that is gone already */
+			continue;
+		(void)buf_append(out, bytes_of(text.p + at, e->start - at));
+		(void)buf_append_str(out, e->text);
+		at = e->end;
+	}
+	(void)buf_append(out, bytes_from(text, at));
+	mem_free(l.edits);
 }

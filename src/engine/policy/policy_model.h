@@ -250,6 +250,7 @@ struct test_case {
 	const char *bad;
 	struct test_dst *accept, *deny;
 	uint32_t n_accept, n_deny;
+	struct policy_node device; /* its attrs are what the source is taken to have */
 };
 
 struct ssh_case {
@@ -259,6 +260,7 @@ struct ssh_case {
 	uint32_t n_dsts;
 	bool self;
 	const char *bad;
+	struct policy_node device;
 };
 
 struct policy {

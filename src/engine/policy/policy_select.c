@@ -270,6 +270,9 @@ static const char *refusal(struct compiler *c, const struct found *f, enum sel_c
 			       ", can be [autogroup:member autogroup:tagged autogroup:owner "
 			       "autogroup:admin]");
 	case CTX_SSH_SRC:
+		if (f->kind == SEL_SELF || f->kind == SEL_INTERNET || f->kind == SEL_DANGER_ALL)
+			return text_of(c, "autogroup not supported for SSH sources: ", f->name,
+				       ", can be [autogroup:member autogroup:tagged]");
 		return text_of(c, "alias not supported for SSH source: ", f->name,
 			       "; use users, groups, tags, autogroup:member or autogroup:tagged");
 	case CTX_SSH_DST:

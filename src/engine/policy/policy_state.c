@@ -53,6 +53,7 @@ struct policy_state *policy_state_create(struct policy *p)
 	memset(s->members, 0, (p->n_sels + 1) * sizeof(*s->members));
 	s->classes = mem_alloc((p->n_classes + 1) * sizeof(*s->classes));
 	s->user_nodes = mem_alloc((p->n_users + 1) * sizeof(*s->user_nodes));
+	s->selves = mem_alloc((p->n_users + 1) * sizeof(*s->selves));
 	s->sel_stamp = mem_alloc((p->n_sels + 1) * sizeof(uint32_t));
 	s->sel_at = mem_alloc((p->n_sels + 1) * sizeof(uint32_t));
 	s->sel_how = mem_alloc(p->n_sels + 1);
@@ -106,8 +107,11 @@ void policy_state_destroy(struct policy_state *s)
 		srcs_unref(s->classes[i].srcs);
 		srcs_unref(s->classes[i].via_srcs);
 	}
-	for (uint32_t i = 0; i < s->p->n_users; i++)
+	for (uint32_t i = 0; i < s->p->n_users; i++) {
+		state_forget_selves(s, i);
 		mem_free(s->user_nodes[i].v);
+	}
+	mem_free(s->selves);
 	map_fini(&s->by_id);
 	map_fini(&s->by_v4);
 	map_fini(&s->by_v6);
@@ -696,8 +700,10 @@ void state_link(struct policy_state *s, struct node *n, uint32_t slot)
 		n->sels[i].pos = m->n;
 		m->v[m->n++] = (struct member){ n->slot, i };
 	}
-	if (n->user != NO_USER)
+	if (n->user != NO_USER) {
 		ids_add(&s->user_nodes[n->user], n->slot);
+		state_forget_selves(s, n->user);
+	}
 	link_routes(s, n);
 	count_sources(s, n, true);
 }
@@ -706,8 +712,10 @@ void state_unlink(struct policy_state *s, struct node *n)
 {
 	count_sources(s, n, false);
 	unlink_routes(s, n);
-	if (n->user != NO_USER)
+	if (n->user != NO_USER) {
 		drop_id(&s->user_nodes[n->user], n->slot);
+		state_forget_selves(s, n->user);
+	}
 	for (uint32_t i = 0; i < n->n_sels; i++) {
 		struct members *m = &s->members[n->sels[i].sel];
 		struct member last = m->v[--m->n];

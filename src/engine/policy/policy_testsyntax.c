@@ -9,7 +9,37 @@ static const char *const ssh_keys[] = {
 	"src", "dst", "accept", "check", "deny", "srcPostureAttrs"
 };
 
-static bool check_test(struct compiler *c, const struct json *v)
+/* "srcPostureAttrs": {"node:os": "linux", ...}: what the source is taken to have, and no more. */
+static bool parse_device(struct compiler *c, const struct json *v, struct policy_node *out)
+{
+	struct policy_posture_attr *attrs;
+	const struct json *object;
+
+	if (!policy_member(c, v, "srcPostureAttrs", JSON_OBJECT, &object))
+		return false;
+	attrs = policy_alloc(c->p, object ? object->count : 0, sizeof(*attrs));
+	*out = (struct policy_node){ .attrs = attrs };
+	json_each (it, object) {
+		struct policy_posture_attr *a = &attrs[out->n_attrs++];
+
+		*a = (struct policy_posture_attr){ .name = it->key, .text = it->text };
+		a->truth = it->truth;
+		if (it->kind == JSON_STRING)
+			a->kind = POLICY_ATTR_STRING;
+		else if (it->kind == JSON_BOOL)
+			a->kind = POLICY_ATTR_BOOL;
+		else if (it->kind == JSON_NUMBER && json_real(it, &a->number))
+			a->kind = POLICY_ATTR_NUMBER;
+		else
+			return policy_complain(c, it, NULL,
+					       "srcPostureAttrs[%s] must be a string, a number, "
+					       "true or false, not %s",
+					       policy_quote(c, it->key), json_kind_name(it->kind));
+	}
+	return true;
+}
+
+static bool check_test(struct compiler *c, const struct json *v, struct test_case *t)
 {
 	const struct json *s;
 
@@ -20,8 +50,7 @@ static bool check_test(struct compiler *c, const struct json *v)
 	       policy_member(c, v, "user", JSON_STRING, &s) &&
 	       policy_member(c, v, "proto", JSON_STRING, &s) &&
 	       policy_strings(c, v, "accept", &s) && policy_strings(c, v, "allow", &s) &&
-	       policy_strings(c, v, "deny", &s) &&
-	       policy_member(c, v, "srcPostureAttrs", JSON_OBJECT, &s);
+	       policy_strings(c, v, "deny", &s) && parse_device(c, v, &t->device);
 }
 
 /* These two have words of their own on the service; everything else just fails. */
@@ -41,7 +70,7 @@ static bool check_ssh_dst(struct compiler *c, const struct json *it)
 	return true;
 }
 
-static bool check_ssh_test(struct compiler *c, const struct json *v)
+static bool check_ssh_test(struct compiler *c, const struct json *v, struct ssh_case *t)
 {
 	const struct json *s, *dst;
 
@@ -51,8 +80,7 @@ static bool check_ssh_test(struct compiler *c, const struct json *v)
 	if (!policy_check_keys(c, v, ssh_keys, array_len(ssh_keys), 0) ||
 	    !policy_member(c, v, "src", JSON_STRING, &s) || !policy_strings(c, v, "dst", &dst) ||
 	    !policy_strings(c, v, "accept", &s) || !policy_strings(c, v, "check", &s) ||
-	    !policy_strings(c, v, "deny", &s) ||
-	    !policy_member(c, v, "srcPostureAttrs", JSON_OBJECT, &s))
+	    !policy_strings(c, v, "deny", &s) || !parse_device(c, v, &t->device))
 		return false;
 	json_each (it, dst)
 		if (!check_ssh_dst(c, it))
@@ -104,7 +132,9 @@ static void parse_test(struct compiler *c, const struct json *v, struct test_cas
 	const char *reason;
 	char why[160];
 
-	*t = (struct test_case){ .v = v, .src = NO_SEL, .proto = -1 };
+	t->v = v;
+	t->src = NO_SEL;
+	t->proto = -1;
 	t->src_at = either(v, "src", "user");
 	t->accept = parse_test_dsts(c, either(v, "accept", "allow"), &t->n_accept);
 	t->deny = parse_test_dsts(c, either(v, "deny", "deny"), &t->n_deny);
@@ -123,7 +153,8 @@ static void parse_ssh_test(struct compiler *c, const struct json *v, struct ssh_
 {
 	const struct json *dst = either(v, "dst", "dst");
 
-	*t = (struct ssh_case){ .v = v, .src = NO_SEL };
+	t->v = v;
+	t->src = NO_SEL;
 	t->src_at = either(v, "src", "src");
 	t->accept = either(v, "accept", "accept");
 	t->check = either(v, "check", "check");
@@ -157,14 +188,20 @@ bool policy_compile_tests(struct compiler *c)
 	p->tests = policy_alloc(p, tests ? tests->count : 0, sizeof(*p->tests));
 	p->ssh_tests = policy_alloc(p, ssh_tests ? ssh_tests->count : 0, sizeof(*p->ssh_tests));
 	json_each (it, tests) {
-		if (!check_test(c, it))
+		struct test_case *t = &p->tests[p->n_tests++];
+
+		*t = (struct test_case){ 0 };
+		if (!check_test(c, it, t))
 			return false;
-		parse_test(c, it, &p->tests[p->n_tests++]);
+		parse_test(c, it, t);
 	}
 	json_each (it, ssh_tests) {
-		if (!check_ssh_test(c, it))
+		struct ssh_case *t = &p->ssh_tests[p->n_ssh_tests++];
+
+		*t = (struct ssh_case){ 0 };
+		if (!check_ssh_test(c, it, t))
 			return false;
-		parse_ssh_test(c, it, &p->ssh_tests[p->n_ssh_tests++]);
+		parse_ssh_test(c, it, t);
 	}
 	return true;
 }

@@ -104,6 +104,21 @@ struct class_state {
 	struct policy_srcs *srcs, *via_srcs;
 };
 
+/* Those of one user's nodes that are sources of a class with autogroup:self behind it. */
+struct self_srcs {
+	uint32_t cls;
+	uint64_t sum[2];
+	struct policy_srcs *srcs; /* NULL until printed */
+};
+
+struct self_list {
+	struct self_srcs *v;
+	uint32_t n, cap;
+	bool known;
+	uint64_t sum[2]; /* of all nodes of the user */
+	struct policy_srcs *srcs;
+};
+
 struct order_slot {
 	uint64_t content[2];
 	int proto;
@@ -118,7 +133,8 @@ struct policy_state {
 	struct map by_id, by_v4, by_v6;
 	struct members *members; /* by selector */
 	struct class_state *classes;
-	struct ids *user_nodes; /* by user, untagged nodes */
+	struct ids *user_nodes;   /* by user, untagged nodes */
+	struct self_list *selves; /* by user */
 	struct map subnets;
 	uint64_t subnets_sum[2];
 	struct ids wide, exits;
@@ -174,6 +190,11 @@ typedef void span_fn(void *arg, uint32_t sel);
 void policy_spans_at(const struct policy *p, struct ip ip, span_fn *fn, void *arg);
 void policy_spans_meeting(const struct policy *p, struct prefix q, span_fn *fn, void *arg);
 
+/* ---- policy_self.c ---- */
+const struct self_list *state_selves(struct policy_state *s, uint32_t user);
+struct policy_srcs *state_self_print(struct policy_state *s, uint32_t user, uint32_t entry);
+void state_forget_selves(struct policy_state *s, uint32_t user);
+
 /* ---- policy_filter.c ---- */
 void state_filter_sum(struct policy_state *s, struct node *n, uint64_t out[2]);
 /* The ranges a via grant opens at this router; the caller frees. */
@@ -204,6 +225,24 @@ static inline bool sums_differ(struct sum_pair a, struct sum_pair b)
 	return a.v[0] != b.v[0] || a.v[1] != b.v[1];
 }
 
+/* One node against all its peers, by slot: how it sees each, how each sees it. */
+struct row_entry {
+	uint32_t slot;
+	struct sum_pair of_pivot, of_other; /* as the other sees it; as the pivot sees the other */
+};
+
+struct state_row {
+	uint32_t pivot;
+	struct row_entry *v; /* the caller frees */
+	uint32_t n;
+	struct sum_pair self;
+};
+
+void state_row_take(struct policy_state *s, uint32_t slot, struct state_row *out);
+void state_row_sort(struct state_row *r);
+/* Adds the slots, doubles and all, of those that see something else now. */
+void state_row_compare(const struct state_row *was, const struct state_row *is,
+		       struct ids *changed);
 void state_forget_filters(struct policy_state *s);
 void policy_ids_push(struct policy_ids *ids, uint64_t id);
 

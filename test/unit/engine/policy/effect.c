@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "engine/policy/policy.h"
+#include "engine/policy/policy_explain.h"
 #include "kit/kit.h"
 
 enum { NODES = 12, SEEDS = 120, EVENTS = 14 };
@@ -177,6 +178,8 @@ static const char *const sources[] = {
 	"carol@example.com",
 	"group:eng",
 	"group:all",
+	"group:synced@example.com",
+	"user:*@example.com",
 	"tag:web",
 	"tag:db",
 	"tag:router",
@@ -196,6 +199,7 @@ static const char *const sources[] = {
 static const char *const targets[] = {
 	"*",
 	"alice@example.com",
+	"group:synced@example.com",
 	"group:eng",
 	"tag:web",
 	"tag:db",
@@ -267,6 +271,20 @@ static void put_ssh(struct dice *d, struct buf *b)
 			 roll(d, 4) ? "" : ",\"recorder\":[\"tag:router\"]");
 }
 
+/* What a server without a policy has, in the forms it may take. */
+static const char *const plain_policies[] = {
+	"",
+	"{}",
+	"{\"grants\":[]}",
+	"{\"grants\":[{\"src\":[\"autogroup:member\"],\"dst\":[\"autogroup:self\"],\"ip\":[\"*\"],"
+	"\"app\":{\"tailscale.com/cap/drive\":[]}}],\"ssh\":[{\"action\":\"check\",\"src\":["
+	"\"autogroup:member\"],\"dst\":[\"autogroup:self\"],\"users\":[\"localpart:*@example.com\"]"
+	"}]}",
+	"{\"acls\":[{\"action\":\"accept\",\"src\":[\"autogroup:admin\"],\"dst\":["
+	"\"autogroup:self:*\"]}],\"ssh\":[{\"action\":\"accept\",\"src\":[\"autogroup:member\"],"
+	"\"dst\":[\"autogroup:self\"],\"users\":[\"root\"]}]}",
+};
+
 static struct policy *random_policy(struct dice *d, const struct policy_directory *dir,
 				    unsigned extra)
 {
@@ -275,6 +293,13 @@ static struct policy *random_policy(struct dice *d, const struct policy_director
 	struct buf b;
 
 	buf_init(&b, 1 << 20);
+	if (roll(d, 8) == 0) {
+		policy_report_init(&report);
+		p = policy_compile(B(PICK(d, plain_policies)), dir, &report);
+		policy_report_fini(&report);
+		buf_fini(&b);
+		return p;
+	}
 	(void)buf_append_str(
 	    &b, "{\"groups\":{\"group:eng\":[\"alice@example.com\",\"bob@example.com\"],"
 		"\"group:all\":[\"alice@example.com\",\"bob@example.com\",\"carol@example.com\"]},"
@@ -432,14 +457,56 @@ static struct policy_directory directory(void)
 {
 	static const struct bytes domain = { (const uint8_t *)"example.com", 11 };
 	static struct policy_service service;
+	static struct bytes members[1];
+	static struct policy_group group;
 
+	members[0] = B("carol@example.com");
+	group = (struct policy_group){ B("group:synced@example.com"), members, 1 };
 	service = (struct policy_service){ .name = B("svc:site"), .v4 = ip_v4(100, 99, 1, 1) };
 	return (struct policy_directory){ .users = users,
 					  .n_users = array_len(users),
+					  .groups = &group,
+					  .n_groups = 1,
 					  .domains = &domain,
 					  .n_domains = 1,
 					  .services = &service,
 					  .n_services = 1 };
+}
+
+/* The same tailnet after something happened at the identity provider. */
+struct shifted {
+	struct policy_directory dir;
+	struct policy_user users[5];
+	struct bytes members[4];
+	struct policy_group group;
+	struct policy_service service;
+};
+
+static void shift(struct dice *d, struct shifted *w)
+{
+	static const char *const logins[] = { "alice@example.com", "bob@example.com",
+					      "carol@example.com", "dave@example.net" };
+
+	w->dir = directory();
+	memcpy(w->users, users, sizeof(users));
+	w->users[4] = (struct policy_user){ .id = 5, .login = B("erin@example.com") };
+	w->group = (struct policy_group){ B("group:synced@example.com"), w->members, 0 };
+	for (unsigned i = 0; i < array_len(logins); i++)
+		if (roll(d, 3) == 0)
+			w->members[w->group.n_members++] = B(logins[i]);
+	w->dir.users = w->users;
+	w->dir.n_users = 3 + roll(d, 3); /* dave left, nobody did, erin came */
+	w->dir.groups = &w->group;
+	if (roll(d, 3) == 0)
+		w->users[roll(d, 3)].role = roll(d, 2) ? POLICY_ADMIN : POLICY_SHARED;
+	if (roll(d, 4) == 0)
+		w->users[2].login = B("carol@example.net");
+	if (roll(d, 6) == 0) {
+		w->service = w->dir.services[0];
+		w->service.v4 = ip_v4(100, 99, 1, 2);
+		w->dir.services = &w->service;
+	}
+	w->dir.auto_update = roll(d, 8) == 0;
 }
 
 static bool run_seed(unsigned seed, bool wide)
@@ -533,4 +600,97 @@ TEST(policy_edit_yields_exactly_the_changed_nodes)
 		policy_unref(q);
 	}
 	mem_free(l);
+}
+
+/* The same text, people and groups changed: again the differing nodes and no other. */
+TEST(directory_change_yields_exactly_the_changed_nodes)
+{
+	struct lines *l = mem_alloc(sizeof(*l));
+	struct policy_directory dir = directory();
+
+	for (unsigned seed = 1; seed <= 120; seed++) {
+		struct dice d = { seed * 69069u }, twin = d;
+		struct policy *p = random_policy(&d, &dir, 0), *q;
+		struct policy_state *s = policy_state_create(p), *next;
+		struct shifted other = { 0 };
+		struct policy_ids affected;
+		char *was[NODES + 1], *is[NODES + 1];
+
+		shift(&d, &other);
+		q = random_policy(&twin, &other.dir, 0);
+		policy_ids_init(&affected);
+		for (unsigned i = 0; i < 20; i++)
+			play(&d, s, seed % 8 == 0, NULL);
+		next = policy_state_with(s, q);
+		policy_state_diff(s, next, &affected);
+		print_all(s, was, l);
+		print_all(next, is, l);
+		CHECK(agrees(&affected, was, is, seed, 0));
+		free_all(was);
+		free_all(is);
+		policy_ids_fini(&affected);
+		policy_state_destroy(s);
+		policy_state_destroy(next);
+		policy_unref(p);
+		policy_unref(q);
+	}
+	mem_free(l);
+}
+
+static bool reaches(struct policy_state *s, uint64_t from, uint64_t to, const char *port)
+{
+	char src[32], dst[64];
+	struct buf b;
+	bool yes;
+
+	(void)snprintf(src, sizeof(src), "100.64.0.%u", (unsigned)from);
+	(void)snprintf(dst, sizeof(dst), "100.64.0.%u:%s", (unsigned)to, port);
+	buf_init(&b, 1 << 20);
+	yes = policy_explain(s, B(src), B(dst), &b, NULL) == 0 &&
+	      strstr(buf_cstr(&b), "}],\"allowed\":true") != NULL;
+	buf_fini(&b);
+	return yes;
+}
+
+/* Nobody gains or loses by a safe fix. */
+TEST(lint_fixes_alter_nothing)
+{
+	static const char *const ports[] = { "443/tcp", "53/udp", "23/tcp" };
+	struct policy_directory dir = directory();
+
+	for (unsigned seed = 1; seed <= 40; seed++) {
+		struct dice d = { seed * 7919u };
+		struct policy *p = random_policy(&d, &dir, 3), *q;
+		struct policy_state *s = policy_state_create(p), *next;
+		struct policy_report report;
+		struct buf b;
+
+		for (unsigned i = 0; i < 16; i++)
+			play(&d, s, false, NULL);
+		buf_init(&b, 1 << 20);
+		policy_lint_fix(s, &b);
+		policy_report_init(&report);
+		q = policy_compile(buf_bytes(&b), &dir, &report);
+		if (!CHECK(q != NULL))
+			(void)printf("# %s\n# %s\n", policy_report_message(&report), buf_cstr(&b));
+		next = policy_state_with(s, q);
+		for (uint64_t i = 1; i <= NODES; i++)
+			for (uint64_t k = 1; k <= NODES; k++) {
+				bool ok = policy_state_visible(s, i, k) ==
+					  policy_state_visible(next, i, k);
+
+				for (size_t t = 0; t < array_len(ports); t++)
+					ok &= reaches(s, i, k, ports[t]) ==
+					      reaches(next, i, k, ports[t]);
+				if (!CHECK(ok))
+					(void)printf("# seed %u\n# %.*s\n# %s\n", seed,
+						     BYTES_FMT(policy_text(p)), buf_cstr(&b));
+			}
+		policy_state_destroy(s);
+		policy_state_destroy(next);
+		policy_unref(p);
+		policy_unref(q);
+		policy_report_fini(&report);
+		buf_fini(&b);
+	}
 }

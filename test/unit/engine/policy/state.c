@@ -422,6 +422,50 @@ TEST(lint_finds_dead_weight)
 	place_fini(&w);
 }
 
+/* Every fix at once; what is left has nothing more to fix. */
+TEST(lint_fixes_what_is_safe)
+{
+	static const char want[] =
+	    "{\"groups\":{\n\"group:eng\":[\"alice@example.com\",  \"ghost@example.com\"]},\n"
+	    "\"tagOwners\":{\"tag:a\":[],\"tag:later\":[]},\n"
+	    "\"acls\":[\n{\"action\":\"accept\",\"src\":[\"*\"],\"dst\":[\"tag:a:22\"]},"
+	    "// why\n\n{\"action\":\"accept\",\"src\":[\"group:eng\",\"autogroup:member\"],"
+	    "\"dst\":[\"*:80\"]}]}";
+	struct place w, again;
+	struct buf b, left;
+
+	buf_init(&b, 1 << 20);
+	buf_init(&left, 1 << 20);
+	place_init(&w,
+		   "{\"groups\":{\"group:none\":[],\n\"group:eng\":[\"alice@example.com\",  "
+		   "\"alice@example.com\" ,\"ghost@example.com\"]},\n"
+		   "\"tagOwners\":{\"tag:a\":[],\"tag:later\":[]},\n"
+		   "\"acls\":[\n{\"action\":\"accept\",\"users\":[\"*\",\"group:eng\"],\"ports\":["
+		   "\"tag:a:22\"]},// why\n"
+		   "{\"action\":\"accept\",\"src\":[\"tag:a\"],\"dst\":[\"tag:a:22\"]},\n"
+		   "{\"action\":\"accept\",\"src\":[\"group:eng\",\"autogroup:members\"],"
+		   "\"dst\":[\"*:80\"]}]}");
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:a", NULL, NULL);
+	policy_lint_fix(w.s, &b);
+	if (!CHECK(strstr(buf_cstr(&b), "\"src\":[\"*\",]") != NULL)) /* the comma is legal */
+		(void)printf("# %s\n", buf_cstr(&b));
+	place_init(&again, buf_cstr(&b));
+	put(&again, 1, 1, NULL, NULL, NULL);
+	put(&again, 2, 0, "tag:a", NULL, NULL);
+	policy_lint_fix(again.s, &left);
+	CHECK_STR(buf_cstr(&left), buf_cstr(&b));
+	buf_clear(&left);
+	for (const char *at = buf_cstr(&b); *at; at++)
+		if (strncmp(at, ",]", 2) != 0)
+			(void)buf_append_u8(&left, (uint8_t)*at);
+	CHECK_STR(buf_cstr(&left), want);
+	place_fini(&again);
+	place_fini(&w);
+	buf_fini(&left);
+	buf_fini(&b);
+}
+
 TEST(preview_and_compare)
 {
 	struct policy_report report;
@@ -487,5 +531,278 @@ TEST(failing_tests_say_which)
 		  "test(s) failed: alice@example.com -> tag:a:23: expected ALLOWED, got DENIED");
 	CHECK_INT(w.report.issues[w.report.n - 1].line, 3);
 	CHECK_STR(w.report.issues[w.report.n - 1].subject, "alice@example.com");
+	place_fini(&w);
+}
+
+/* The tests of a policy over one laptop, a tagged node and a router; NULL: they pass. */
+static void run_tests(const char *policy, const char *want)
+{
+	struct place w;
+
+	place_init(&w, policy);
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:a", NULL, NULL);
+	put(&w, 3, 0, "tag:r", "10.20.0.0/16", NULL);
+	CHECK(policy_run_tests(w.s, &w.report) == !want);
+	if (want && !CHECK(strstr(policy_report_message(&w.report), want) != NULL))
+		(void)printf("# %s\n# %s\n", policy, policy_report_message(&w.report));
+	place_fini(&w);
+}
+
+#define TESTED(grant, test)                                                                        \
+	"{\"tagOwners\":{\"tag:a\":[],\"tag:r\":[]},\"postures\":{\"posture:p\":["                 \
+	"\"node:os == 'linux'\",\"custom:tier >= 2\",\"custom:ok == true\"]},"                     \
+	"\"hosts\":{\"printer\":\"10.20.0.9\",\"lan\":\"10.20.0.0/16\",\"far\":\"10.9.0.1\"},"     \
+	"\"grants\":[{" grant "}],\"tests\":[{" test "}]}"
+
+#define GUARDED                                                                                    \
+	"\"src\":[\"autogroup:member\"],\"dst\":[\"tag:a\"],\"ip\":[\"tcp:22\"],"                  \
+	"\"srcPosture\":[\"posture:p\"]"
+
+/* Postures are held against what the test says, whatever the devices have. */
+TEST(tests_bring_their_posture)
+{
+	run_tests(TESTED(GUARDED, "\"src\":\"alice@example.com\",\"accept\":[\"tag:a:22\"],"
+				  "\"srcPostureAttrs\":{\"node:os\":\"linux\",\"custom:tier\":2,"
+				  "\"custom:ok\":true}"),
+		  NULL);
+	run_tests(TESTED(GUARDED, "\"src\":\"alice@example.com\",\"accept\":[\"tag:a:22\"],"
+				  "\"srcPostureAttrs\":{\"node:os\":\"linux\",\"custom:tier\":1,"
+				  "\"custom:ok\":true}"),
+		  "expected ALLOWED, got DENIED");
+	run_tests(TESTED(GUARDED, "\"src\":\"alice@example.com\",\"deny\":[\"tag:a:22\"],"
+				  "\"srcPostureAttrs\":{\"node:os\":\"linux\",\"custom:tier\":2,"
+				  "\"custom:ok\":false}"),
+		  NULL);
+	run_tests(TESTED(GUARDED, "\"src\":\"alice@example.com\",\"deny\":[\"tag:a:22\"]"), NULL);
+	run_tests(TESTED("\"src\":[\"*\"],\"dst\":[\"tag:a\"],\"ip\":[\"*\"]",
+			 "\"src\":\"alice@example.com\",\"accept\":[\"tag:a:22\"]"),
+		  NULL);
+}
+
+TEST(ssh_tests_bring_their_posture)
+{
+#define GUARDED_SSH(test)                                                                          \
+	"{\"tagOwners\":{\"tag:a\":[],\"tag:r\":[]},\"postures\":{\"posture:p\":["                 \
+	"\"node:os == 'linux'\"]},\"ssh\":[{\"action\":\"accept\",\"src\":[\"autogroup:member\"]," \
+	"\"dst\":[\"tag:a\"],\"users\":[\"root\"],\"srcPosture\":[\"posture:p\"]}],\"sshTests\":[" \
+	"{\"src\":\"alice@example.com\",\"dst\":[\"tag:a\"]," test "}]}"
+	run_tests(GUARDED_SSH("\"accept\":[\"root\"],\"srcPostureAttrs\":{\"node:os\":\"linux\"}"),
+		  NULL);
+	run_tests(GUARDED_SSH("\"deny\":[\"root\"],\"srcPostureAttrs\":{\"node:os\":\"macos\"}"),
+		  NULL);
+	run_tests(GUARDED_SSH("\"accept\":[\"root\"]"), "expected ALLOWED, got DENIED");
+}
+
+#define OPEN_A(ip) "\"src\":[\"*\"],\"dst\":[\"tag:a\",\"lan\"],\"ip\":[\"" ip "\"]"
+
+TEST(what_a_test_may_name)
+{
+	/* a host behind an approved subnet is a source of "*", any other address is not */
+	run_tests(TESTED(OPEN_A("*"), "\"src\":\"printer\",\"accept\":[\"tag:a:22\"]"), NULL);
+	run_tests(TESTED(OPEN_A("*"), "\"src\":\"far\",\"deny\":[\"tag:a:22\"]"), NULL);
+	run_tests(TESTED(OPEN_A("*"),
+			 "\"src\":\"tag:r\",\"accept\":[\"printer:631\","
+			 "\"10.20.3.4:1\",\"100.64.0.2:9\",\"[fd7a:115c:a1e0::2]:9\"]"),
+		  NULL);
+	run_tests(TESTED(OPEN_A("*"), "\"user\":\"tag:r\",\"allow\":[\"tag:a:65535\"]"), NULL);
+	run_tests(TESTED(OPEN_A("udp:53"), "\"src\":\"tag:r\",\"accept\":[\"tag:a:53\"]"), NULL);
+	run_tests(
+	    TESTED(OPEN_A("udp:53"), "\"src\":\"tag:r\",\"proto\":\"6\",\"deny\":[\"tag:a:53\"]"),
+	    NULL);
+	run_tests(
+	    TESTED(OPEN_A("53"), "\"src\":\"tag:r\",\"proto\":\"sctp\",\"deny\":[\"tag:a:53\"]"),
+	    NULL);
+	run_tests(TESTED(OPEN_A("sctp:53"),
+			 "\"src\":\"tag:r\",\"proto\":\"132\",\"accept\":[\"tag:a:53\"]"),
+		  NULL);
+	run_tests(TESTED(OPEN_A("icmp:*"),
+			 "\"src\":\"tag:r\",\"proto\":\"icmp\",\"accept\":[\"tag:a:0\"]"),
+		  NULL);
+}
+
+TEST(tests_that_fail_by_their_form)
+{
+	static const char *const bad[] = {
+		"\"src\":\"tag:r\",\"accept\":[\"lan:22\"]", /* more than one address */
+		"\"src\":\"tag:r\",\"deny\":[\"10.20.0.9/32:22\"]",
+		"\"src\":\"tag:r\",\"deny\":[\"tag:a:1-2\"]",
+		"\"src\":\"tag:r\",\"deny\":[\"tag:a:1,2\"]",
+		"\"src\":\"tag:r\",\"deny\":[\"tag:a:*\"]",
+		"\"src\":\"tag:r\",\"deny\":[\"tag:a:0\"]",
+		"\"src\":\"tag:r\",\"deny\":[\"tag:a:-1\"]",
+		"\"src\":\"tag:r\",\"deny\":[\"tag:a:65536\"]",
+		"\"src\":\"tag:r\",\"deny\":[\"tag:a\"]",
+		"\"src\":\"tag:r\",\"deny\":[\"\"]",
+		"\"src\":\"tag:r\",\"deny\":[\"autogroup:internet:22\"]",
+		"\"src\":\"tag:r\",\"deny\":[\"autogroup:self:22\"]",
+		"\"src\":\"tag:r\",\"deny\":[\"tag:none:22\"]",
+		"\"src\":\"tag:r\",\"deny\":[\"group:none:22\"]",
+		"\"src\":\"tag:r\",\"deny\":[\"nohost:22\"]",
+		"\"src\":\"tag:r\",\"deny\":[\"bob@example.com:22\"]", /* has no nodes */
+		"\"src\":\"tag:r\",\"deny\":[\"nobody@example.com:22\"]",
+		"\"src\":\"tag:r\",\"proto\":\"gre\",\"deny\":[\"tag:a:22\"]",
+		"\"src\":\"tag:r\",\"proto\":\"icmp\",\"accept\":[\"tag:a:*\"]",
+		"\"src\":\"tag:r\"",
+		"\"src\":\"tag:r\",\"accept\":[],\"deny\":[]",
+		"\"src\":\"\",\"deny\":[\"tag:a:22\"]",
+		"\"deny\":[\"tag:a:22\"]",
+		"\"src\":\"bob@example.com\",\"deny\":[\"tag:a:22\"]",
+		"\"src\":\"autogroup:nosuch\",\"deny\":[\"tag:a:22\"]",
+		"\"src\":\"tag:none\",\"deny\":[\"tag:a:22\"]",
+	};
+	char text[2048];
+
+	for (size_t i = 0; i < array_len(bad); i++) {
+		(void)snprintf(text, sizeof(text), TESTED(OPEN_A("*"), "%s"), bad[i]);
+		run_tests(text, "test(s) failed");
+	}
+}
+
+/* What has no posture is not asked for one; nodes that fail it do not slip in under "*". */
+TEST(danger_all_under_a_posture)
+{
+	struct policy_posture_attr os = { .name = B("node:os"), .text = B("linux") };
+	struct policy_node n = { .id = 5, .user = 1, .v4 = ip_v4(100, 64, 0, 5), .n_attrs = 1 };
+	struct place w;
+
+	place_init(&w, "{\"tagOwners\":{\"tag:a\":[]},\"postures\":{\"posture:p\":["
+		       "\"node:os == 'linux'\"]},\"grants\":[{\"src\":[\"autogroup:danger-all\"],"
+		       "\"dst\":[\"tag:a\"],\"ip\":[\"22\"],\"srcPosture\":[\"posture:p\"]}]}");
+	n.attrs = &os;
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:a", NULL, NULL);
+	CHECK(policy_state_upsert(w.s, &n, NULL, NULL) == 0);
+	check_peers(&w, 2, "5");
+	check_filter(&w, 2,
+		     "0.0.0.0-100.63.255.255,100.128.0.0-255.255.255.255,100.64.0.5,"
+		     "::-fd7a:115c:a1df:ffff:ffff:ffff:ffff:ffff,"
+		     "fd7a:115c:a1e1::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff > "
+		     "100.64.0.2:22-22/-1 > fd7a:115c:a1e0::2:22-22/-1\n");
+	place_fini(&w);
+}
+
+/* Exit routes have no primary: every exit node with the tag offers them, every other one is hidden.
+ */
+TEST(exit_nodes_of_a_via_grant)
+{
+	struct place w;
+
+	place_init(&w, "{\"tagOwners\":{\"tag:x\":[],\"tag:y\":[]},\"grants\":[{\"src\":["
+		       "\"autogroup:member\"],\"dst\":[\"autogroup:internet\"],\"ip\":[\"*\"],"
+		       "\"app\":{},\"via\":[\"tag:x\"]},{\"src\":[\"autogroup:member\"],\"dst\":["
+		       "\"autogroup:tagged\"],\"ip\":[\"22\"]}]}");
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:x", "0.0.0.0/0", "::/0");
+	put(&w, 3, 0, "tag:x", "0.0.0.0/0", NULL);
+	put(&w, 4, 0, "tag:y", "0.0.0.0/0", NULL);
+	check_peers(&w, 1, "2+0.0.0.0/0+::/0 3+0.0.0.0/0 4");
+	place_fini(&w);
+}
+
+/* With via, ip opens the router for the sources and app gives nothing. */
+TEST(app_of_a_via_grant_makes_no_rule)
+{
+	struct place w;
+
+	place_init(&w, "{\"tagOwners\":{\"tag:r\":[]},\"grants\":[{\"src\":[\"autogroup:member\"],"
+		       "\"dst\":[\"10.20.0.0/16\"],\"ip\":[\"tcp:80\"],\"app\":{\"a.com/b\":[1]},"
+		       "\"via\":[\"tag:r\"]}]}");
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:r", "10.20.0.0/16", NULL);
+	check_filter(&w, 2, "100.64.0.1,fd7a:115c:a1e0::1 > 10.20.0.0/16:80-80/6\n");
+	check_peers(&w, 1, "2+10.20.0.0/16");
+	place_fini(&w);
+}
+
+static void check_caps(struct place *w, uint64_t id, const char *want)
+{
+	struct policy_caps caps;
+	struct buf b;
+
+	buf_init(&b, 1 << 16);
+	CHECK(policy_state_caps(w->s, id, &caps, NULL) == 0);
+	for (size_t i = 0; i < caps.n; i++)
+		(void)buf_printf(&b, "%.*s=%.*s ", BYTES_FMT(caps.v[i].name),
+				 BYTES_FMT(caps.v[i].values));
+	if (!CHECK(strstr(buf_cstr(&b), want) != NULL))
+		(void)printf("# %s\n# lacks %s\n", buf_cstr(&b), want);
+	policy_caps_fini(&caps);
+	buf_fini(&b);
+}
+
+static bool has_cap(struct place *w, uint64_t id, const char *name)
+{
+	struct policy_caps caps;
+	bool found = false;
+
+	CHECK(policy_state_caps(w->s, id, &caps, NULL) == 0);
+	for (size_t i = 0; i < caps.n; i++)
+		found |= bytes_equal_str(caps.v[i].name, name);
+	policy_caps_fini(&caps);
+	return found;
+}
+
+TEST(attributes_and_switches)
+{
+	struct policy_posture_attr os = { .name = B("node:os"), .text = B("macos") };
+	struct policy_node n = { .id = 5, .user = 1, .v4 = ip_v4(100, 64, 0, 5), .n_attrs = 1 };
+	const struct prefix *pools[4];
+	struct bytes web = B("svc:web");
+	struct place w;
+
+	place_init(
+	    &w,
+	    "{\"tagOwners\":{\"tag:a\":[]},\"nodeAttrs\":["
+	    "{\"target\":[\"tag:a\"],\"attr\":[\"funnel\",\"custom:x\"]},"
+	    "{\"target\":[\"tag:a\",\"100.64.0.2\"],\"app\":{\"tailscale.com/app-connectors\":"
+	    "[{\"name\":\"x\",\"connectors\":[\"*\"]}]}},"
+	    "{\"target\":[\"autogroup:member\"],\"ipPool\":[\"100.81.0.0/16\",\"100.82.0.0/16\"]},"
+	    "{\"target\":[],\"attr\":[\"nobody\"]},{\"target\":[\"*\"]}],"
+	    "\"randomizeClientPort\":true,\"disableIPv4\":true,\"OneCGNATRoute\":\"mac-never\","
+	    "\"derpMap\":{\"OmitDefaultRegions\":true,\"Regions\":{\"900\":null}}}");
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:a", NULL, NULL);
+	n.attrs = &os;
+	n.services = &web;
+	n.n_services = 1;
+	CHECK(policy_state_upsert(w.s, &n, NULL, NULL) == 0);
+	check_caps(&w, 2, "custom:x= ");
+	CHECK(has_cap(&w, 2, "funnel"));
+	CHECK(has_cap(&w, 2, "https://tailscale.com/cap/funnel-ports?ports=443,8443,10000"));
+	CHECK(has_cap(&w, 2, "https://tailscale.com/cap/warn-funnel-no-https"));
+	CHECK(!has_cap(&w, 1, "funnel") && !has_cap(&w, 1, "nobody"));
+	check_caps(&w, 2,
+		   "tailscale.com/app-connectors=[{\"name\":\"x\",\"connectors\":[\"*\"]}] ");
+	CHECK(has_cap(&w, 1, "randomize-client-port") && has_cap(&w, 2, "randomize-client-port"));
+	CHECK(has_cap(&w, 5, "one-cgnat?v=false") && !has_cap(&w, 1, "one-cgnat?v=false"));
+	check_caps(&w, 5, "service-host=[{\"svc:web\":[\"100.99.0.1\"]}] ");
+	CHECK(!has_cap(&w, 1, "service-host"));
+	CHECK(policy_disables_ipv4(w.p) && policy_randomizes_port(w.p));
+	CHECK(bytes_equal_str(policy_one_cgnat(w.p), "mac-never"));
+	CHECK(bytes_equal_str(policy_derp_map(w.p),
+			      "{\"OmitDefaultRegions\":true,\"Regions\":{\"900\":null}}"));
+	CHECK_INT(policy_ip_pools(w.p, &n, pools, array_len(pools)), 2);
+	CHECK(pools[0]->addr.b[1] == 81 && pools[1]->addr.b[1] == 82);
+	n.tags = (struct bytes[]){ B("tag:a") };
+	n.n_tags = 1;
+	CHECK_INT(policy_ip_pools(w.p, &n, pools, array_len(pools)), 0);
+	place_fini(&w);
+}
+
+/* Nobody keeps an IPv4 address under disableIPv4, and nobody is shown one; subnets stay. */
+TEST(disabled_ipv4)
+{
+	struct policy_peers p;
+	struct place w;
+
+	place_init(&w, "{\"tagOwners\":{\"tag:a\":[]},\"disableIPv4\":true}");
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:a", "10.20.0.0/16", NULL);
+	CHECK(policy_state_peers(w.s, 1, &p, NULL) == 0 && p.n == 1);
+	CHECK(p.self.n_addresses == 1 && p.self.addresses[0].addr.family == 6);
+	CHECK(p.v[0].n_addresses == 1 && p.v[0].addresses[0].addr.family == 6);
+	CHECK(p.v[0].n_routes == 1 && p.v[0].routes[0].addr.family == 4);
+	policy_peers_fini(&p);
 	place_fini(&w);
 }
