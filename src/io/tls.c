@@ -89,14 +89,14 @@ static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 	return cmd == BIO_CTRL_FLUSH;
 }
 
-static BIO_METHOD *bio_method(struct tls_ctx *ctx)
+BIO_METHOD *tls_bio_method(void)
 {
-	if (ctx->bio)
-		return ctx->bio;
-	ctx->bio = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
-	if (ctx->bio && BIO_meth_set_write(ctx->bio, bio_write) &&
-	    BIO_meth_set_read(ctx->bio, bio_read) && BIO_meth_set_ctrl(ctx->bio, bio_ctrl))
-		return ctx->bio;
+	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
+
+	if (m && BIO_meth_set_write(m, bio_write) && BIO_meth_set_read(m, bio_read) &&
+	    BIO_meth_set_ctrl(m, bio_ctrl))
+		return m;
+	BIO_meth_free(m);
 	return NULL;
 }
 
@@ -450,8 +450,7 @@ static bool set_peer_name(struct tls *t)
 
 static bool set_up_ssl(struct tls *t, const char *name)
 {
-	BIO_METHOD *method = bio_method(t->ctx);
-	BIO *bio = method ? BIO_new(method) : NULL;
+	BIO *bio = t->ctx->bio ? BIO_new(t->ctx->bio) : NULL;
 
 	t->ssl = SSL_new(t->ctx->ssl);
 	if (!t->ssl || !bio) {

@@ -27,7 +27,7 @@ struct relay_options {
 	bool mesh_plain;
 	/* limits */
 	int64_t connections, memory_mib, queue_kib, handshakes, client_rate, client_burst,
-	    total_rate, drain_ms;
+	    total_rate, drain_ms, threads;
 	/* log */
 	bool verbose, log_json;
 };
