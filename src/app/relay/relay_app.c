@@ -539,6 +539,7 @@ static int start_shards(struct app *a, struct err *err)
 			.open = o->open,
 			.proxies = a->proxies,
 			.proxy_count = o->proxy.n,
+			.congestion = strcmp(o->congestion, "system") == 0 ? NULL : o->congestion,
 			.queue_bytes = (size_t)o->queue_kib << 10,
 			.memory_bytes = (size_t)o->memory_mib << 20,
 			.client_rate = (uint64_t)o->client_rate,

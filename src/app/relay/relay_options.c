@@ -40,6 +40,7 @@ const struct opt relay_opts[] = {
 	{ "mesh-ca", OPT_STRING, FIELD(mesh_ca), NULL, "FILE", "who signs their certificates" },
 	{ "mesh-plain", OPT_FLAG, FIELD(mesh_plain), NULL, NULL, "reach them without TLS: inside a private network only" },
 	{ "threads", OPT_INT, FIELD(threads), "0", "N", "that pass packets; 0: one for each core" },
+	{ "congestion", OPT_STRING, FIELD(congestion), "bbr", "NAME", "how TCP to clients shares its path, where the kernel knows it; 'system' leaves it" },
 	{ "connections", OPT_INT, FIELD(connections), "65536", "N", "clients at a time" },
 	{ "memory", OPT_INT, FIELD(memory_mib), "256", "MIB", "for all packets that wait" },
 	{ "queue", OPT_INT, FIELD(queue_kib), "512", "KIB", "for packets that wait for one client" },

@@ -15,7 +15,7 @@ struct relay_options {
 	struct opt_list listen, http, stun, proxy;
 	const char *status;
 	/* identity */
-	const char *hostname, *cert, *key, *state;
+	const char *hostname, *cert, *key, *state, *congestion;
 	bool plain;
 	/* admission */
 	bool open, verify_fail_open, plain_stun;

@@ -308,7 +308,7 @@ static const struct stream_up stream_up = {
 	.on_close = on_close,
 };
 
-static void set_options(const struct stream *stream)
+static void set_options(const struct derp_server *s, const struct stream *stream)
 {
 	int fd = tcp_fd(stream), lowat = NOTSENT_LOWAT, timeout = USER_TIMEOUT_MS;
 
@@ -317,6 +317,10 @@ static void set_options(const struct stream *stream)
 	/* Neither can fail on a TCP socket in a way that would matter. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+	/* A kernel without it, or one that reserves it for root, goes on with its own. */
+	if (s->conf.congestion)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, s->conf.congestion,
+				 (socklen_t)strlen(s->conf.congestion));
 }
 
 static struct port *port_create(struct derp_server *s, uint64_t id)
@@ -346,7 +350,7 @@ void derp_server_attach(struct derp_server *s, struct stream *stream, struct add
 	p = port_create(s, id);
 	p->from = from;
 	p->stream = stream;
-	set_options(stream);
+	set_options(s, stream);
 	stream_set_mark(stream, MARK);
 	stream_set_up(stream, &stream_up, p);
 	pump_later(s);

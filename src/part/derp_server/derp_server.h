@@ -59,6 +59,9 @@ struct derp_server_conf {
 	const struct prefix *proxies;
 	size_t proxy_count;
 
+	const char
+	    *congestion; /* for TCP to clients: "bbr"; NULL: what the system uses. Borrowed. */
+
 	/* 0: see engine/relay/relay.h */
 	size_t connections_max, queue_bytes, memory_bytes;
 	uint64_t client_rate, client_burst, total_rate, total_burst;
