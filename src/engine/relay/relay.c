@@ -389,6 +389,20 @@ void relay_expel(struct relay *r, uint64_t id)
 		conn_close(r, c, "no longer admitted");
 }
 
+static void close_key(struct relay *r, const struct key *key, const char *why)
+{
+	struct peer *p;
+
+	while ((p = peer_find(r, key)) != NULL && !list_is_empty(&p->conns))
+		conn_close(r, list_entry(p->conns.next, struct conn, in_peer), why);
+}
+
+void relay_expel_key(struct relay *r, const struct key *key)
+{
+	close_key(r, key, "no longer admitted");
+	siblings_close_peer(r, key);
+}
+
 /* ---- frames ---- */
 
 static void maybe_not_here(struct relay *r, struct conn *c, struct mono now, const struct key *dst)
@@ -472,11 +486,7 @@ void relay_forward(struct relay *r, struct mono now, const struct key *src, cons
 
 void relay_close_peer(struct relay *r, const struct key *key)
 {
-	struct peer *p;
-
-	while ((p = peer_find(r, key)) != NULL && !list_is_empty(&p->conns))
-		conn_close(r, list_entry(p->conns.next, struct conn, in_peer),
-			   "closed by a mesh member");
+	close_key(r, key, "closed by a mesh member");
 }
 
 static void take_ping(struct relay *r, struct conn *c, struct bytes body)

@@ -136,6 +136,8 @@ bool relay_client(const struct relay *r, uint64_t id, struct relay_client *out);
 void relay_admit(struct relay *r, struct mono now, uint64_t id, bool allow);
 /* An admitted client that is no longer welcome. */
 void relay_expel(struct relay *r, uint64_t id);
+/* Everyone with this key, here and at the siblings. */
+void relay_expel_key(struct relay *r, const struct key *key);
 /* All connections in no order; *it starts at 0; 0 at the end. */
 uint64_t relay_each(const struct relay *r, size_t *it);
 const char *relay_close_reason(const struct relay *r, uint64_t id);

@@ -439,6 +439,12 @@ void derp_server_decide(struct derp_server *s, uint64_t client, bool allow)
 	pump_later(s);
 }
 
+void derp_server_expel(struct derp_server *s, const struct key *key)
+{
+	relay_expel_key(s->relay, key);
+	pump_later(s);
+}
+
 void derp_server_recheck(struct derp_server *s)
 {
 	struct relay_client c;

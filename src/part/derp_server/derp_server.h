@@ -82,6 +82,8 @@ bool derp_server_handle(struct derp_server *s, struct http_exchange *x,
 void derp_server_attach(struct derp_server *s, struct stream *stream, struct addrport from,
 			bool not_ideal);
 void derp_server_decide(struct derp_server *s, uint64_t client, bool allow);
+/* Ends all connections of a key at once: it was revoked. Also at the other members of a bus. */
+void derp_server_expel(struct derp_server *s, const struct key *key);
 /* Checks every admitted client again: on_verify is called for each, false closes it. */
 void derp_server_recheck(struct derp_server *s);
 
