@@ -21,6 +21,7 @@ struct tcp_listener {
 	dev_t path_dev;
 	ino_t path_ino;
 	void (*on_accept)(void *arg, struct stream *s, struct addrport peer);
+	void (*on_fd)(void *arg, int fd, struct addrport peer); /* instead of on_accept */
 	void *arg;
 };
 

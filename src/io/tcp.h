@@ -50,6 +50,12 @@ struct tcp_listener *tcp_listen_fd(struct loop *loop, int fd,
 struct addrport tcp_listener_address(const struct tcp_listener *l);
 /* Where it says that accepting had to pause because the process or system is out of fds. */
 void tcp_listener_set_log(struct tcp_listener *l, const struct log *log);
+/*
+ * Accepted sockets go to fn as they are, with the listener's arg: a loop of another thread may take
+ * them with tcp_from_fd(). on_accept is not called any more.
+ */
+void tcp_listener_hand_off(struct tcp_listener *l,
+			   void (*fn)(void *arg, int fd, struct addrport peer));
 void tcp_listener_destroy(struct tcp_listener *l);
 
 /* Replaces a dead socket file, refuses a live one. mode: file permissions. */

@@ -15,8 +15,13 @@ enum { ACCEPTS_PER_TURN = 64, OUT_OF_FDS_PAUSE_MS = 100, BACKLOG = 4096 };
 
 static void hand_up(struct tcp_listener *l, int fd, const struct sockaddr_storage *sa)
 {
-	struct sock *k = sock_create(l->loop, l->kind);
+	struct sock *k;
 
+	if (l->on_fd) {
+		l->on_fd(l->arg, fd, sockaddr_addrport(sa));
+		return;
+	}
+	k = sock_create(l->loop, l->kind);
 	k->peer = sockaddr_addrport(sa);
 	k->s.open = true;
 	(void)sock_attach(k, fd);
@@ -159,6 +164,12 @@ struct addrport tcp_listener_address(const struct tcp_listener *l)
 void tcp_listener_set_log(struct tcp_listener *l, const struct log *log)
 {
 	l->log = *log;
+}
+
+void tcp_listener_hand_off(struct tcp_listener *l,
+			   void (*fn)(void *arg, int fd, struct addrport peer))
+{
+	l->on_fd = fn;
 }
 
 static void remove_socket_file(const struct tcp_listener *l)

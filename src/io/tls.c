@@ -25,24 +25,35 @@ enum {
 	PEER_CERTS_BYTES = 256 << 10,
 };
 
+/* Whom a client expects. A server, which holds many streams, has none. */
+struct expected {
+	char name[NAME_MAX_LEN];
+	struct tls_verdict verdict;
+};
+
+/* What was asked about the peer. */
+struct answers {
+	struct arena arena;
+	struct bytes cert[PEER_CERTS_MAX];
+	unsigned cert_count;
+	bool certs_read;
+};
+
 struct tls {
 	struct stream s;
 	struct stream *below;
 	struct tls_ctx *ctx;
 	SSL *ssl;
-	char name[NAME_MAX_LEN];
-	struct tls_verdict verdict;
-	struct bytes in;  /* being delivered: OpenSSL takes from here */
-	struct buf kept;  /* what was left of it when the owner paused */
-	struct buf plain; /* to be sent as one record at the end of the turn */
-	struct err setup; /* why there is no ssl */
+	struct expected *expected; /* NULL: server */
+	struct answers *answers;   /* NULL: nobody asked */
+	struct bytes in;           /* being delivered: OpenSSL takes from here */
+	struct buf kept;           /* what was left of it when the owner paused */
+	struct buf plain;          /* to be sent as one record at the end of the turn */
+	struct err *setup;         /* why there is no ssl */
 	struct io_timer timer;
-	struct arena certs;
-	struct bytes cert[PEER_CERTS_MAX];
-	unsigned cert_count;
-	bool certs_read, flush_due, pump_due, drain_owed;
+	bool flush_due, pump_due, drain_owed;
 	bool goodbye_sent, below_closed;
-	struct err below_why;
+	struct err *below_why;
 };
 
 static struct tls *tls_of(const struct stream *s)
@@ -89,14 +100,14 @@ static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 	return cmd == BIO_CTRL_FLUSH;
 }
 
-static BIO_METHOD *bio_method(struct tls_ctx *ctx)
+BIO_METHOD *tls_bio_method(void)
 {
-	if (ctx->bio)
-		return ctx->bio;
-	ctx->bio = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
-	if (ctx->bio && BIO_meth_set_write(ctx->bio, bio_write) &&
-	    BIO_meth_set_read(ctx->bio, bio_read) && BIO_meth_set_ctrl(ctx->bio, bio_ctrl))
-		return ctx->bio;
+	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
+
+	if (m && BIO_meth_set_write(m, bio_write) && BIO_meth_set_read(m, bio_read) &&
+	    BIO_meth_set_ctrl(m, bio_ctrl))
+		return m;
+	BIO_meth_free(m);
 	return NULL;
 }
 
@@ -125,7 +136,7 @@ static void add_context(const struct tls *t, struct err *err)
 	if (t->ctx->is_server)
 		err_wrap(err, "TLS");
 	else
-		err_wrap(err, "TLS with %s", t->name);
+		err_wrap(err, "TLS with %s", t->expected->name);
 }
 
 static void fail(struct tls *t, const struct err *why)
@@ -140,8 +151,10 @@ static void fail(struct tls *t, const struct err *why)
 static void fail_with_openssl(struct tls *t)
 {
 	unsigned long e = ERR_peek_error();
-	struct err err = t->verdict.why;
+	struct err err = { 0 };
 
+	if (t->expected)
+		err = t->expected->verdict.why;
 	if (err.code == ERR_NONE)
 		openssl_err(e, &err);
 	ERR_clear_error();
@@ -232,7 +245,7 @@ static size_t tls_queued(const struct stream *s)
 /* The stream below is at its end and everything it brought was read. */
 static void end_of_below(struct tls *t)
 {
-	struct err err = t->below_why;
+	struct err err = *t->below_why;
 
 	if (err.code == ERR_NONE && t->goodbye_sent) {
 		stream_emit_close(&t->s, NULL);
@@ -342,8 +355,8 @@ static void pump_deferred(void *arg)
 	t->pump_due = false;
 	if (is_over(t))
 		return;
-	if (t->setup.code != ERR_NONE) {
-		fail(t, &t->setup);
+	if (t->setup) {
+		fail(t, t->setup);
 		return;
 	}
 	pump(t, buf_bytes(&t->kept));
@@ -367,7 +380,8 @@ static void below_close(void *arg, const struct err *why)
 	struct tls *t = arg;
 
 	t->below_closed = true;
-	t->below_why = *why;
+	t->below_why = mem_alloc(sizeof(*why));
+	*t->below_why = *why;
 	/* What is kept, and what OpenSSL has read of it, comes first: pump() then sees the end. */
 	if (is_over(t) || t->pump_due || t->kept.n || (t->ssl && SSL_pending(t->ssl)))
 		return;
@@ -410,7 +424,12 @@ static void tls_destroy(struct stream *s)
 	SSL_free(t->ssl);
 	t->ssl = NULL;
 	tls_ctx_unref(t->ctx);
-	arena_fini(&t->certs);
+	if (t->answers)
+		arena_fini(&t->answers->arena);
+	mem_free(t->answers);
+	mem_free(t->expected);
+	mem_free(t->setup);
+	mem_free(t->below_why);
 	buf_fini(&t->kept);
 	buf_fini(&t->plain);
 	stream_fini(s);
@@ -440,26 +459,23 @@ static bool set_peer_name(struct tls *t)
 	X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
 	struct ip ip;
 
-	if (ip_parse(&ip, bytes_str(t->name)))
+	if (ip_parse(&ip, bytes_str(t->expected->name)))
 		return X509_VERIFY_PARAM_set1_ip(param, ip.b, ip_len(ip));
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
 						   X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	return X509_VERIFY_PARAM_set1_host(param, t->name, 0) &&
-	       SSL_set_tlsext_host_name(t->ssl, t->name);
+	return X509_VERIFY_PARAM_set1_host(param, t->expected->name, 0) &&
+	       SSL_set_tlsext_host_name(t->ssl, t->expected->name);
 }
 
-static bool set_up_ssl(struct tls *t, const char *name)
+static bool set_up_ssl(struct tls *t)
 {
-	BIO_METHOD *method = bio_method(t->ctx);
-	BIO *bio = method ? BIO_new(method) : NULL;
+	BIO *bio = t->ctx->bio ? BIO_new(t->ctx->bio) : NULL;
 
 	t->ssl = SSL_new(t->ctx->ssl);
 	if (!t->ssl || !bio) {
 		BIO_free(bio);
 		return false;
 	}
-	t->verdict.name = t->name;
-	SSL_set_app_data(t->ssl, &t->verdict);
 	BIO_set_data(bio, t);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(t->ssl, bio, bio);
@@ -467,31 +483,43 @@ static bool set_up_ssl(struct tls *t, const char *name)
 		SSL_set_accept_state(t->ssl);
 		return true;
 	}
+	t->expected->verdict.name = t->expected->name;
+	SSL_set_app_data(t->ssl, &t->expected->verdict);
 	SSL_set_connect_state(t->ssl);
 	if (t->ctx->alpn.n && SSL_set_alpn_protos(t->ssl, t->ctx->alpn.p, (unsigned)t->ctx->alpn.n))
 		return false; /* this one returns 0 for success */
-	return !*name || set_peer_name(t);
+	return !*t->expected->name || set_peer_name(t);
+}
+
+static int prepare(struct tls *t, struct bytes name, struct err *err)
+{
+	if (!t->ctx->is_server) {
+		t->expected = mem_alloc(sizeof(*t->expected));
+		if (!bytes_to_cstr(name, t->expected->name, NAME_MAX_LEN))
+			return err_set(err, ERR_USAGE, "the name is too long");
+		if (!name.n && !t->ctx->insecure && !t->ctx->pinned)
+			return err_set(err, ERR_USAGE, "there is no name to verify");
+	}
+	return set_up_ssl(t) ? 0 : tls_openssl_err(err, ERR_INTERNAL, "set up");
 }
 
 static struct stream *tls_create(struct stream *below, struct tls_ctx *ctx, const char *name)
 {
 	struct tls *t = mem_alloc(sizeof(*t));
 	size_t n = name ? strlen(name) : 0;
+	struct err err;
 
 	stream_init(&t->s, &tls_ops, below->loop);
 	t->below = below;
 	t->ctx = tls_ctx_ref(ctx);
 	buf_init(&t->kept, SIZE_MAX / 4); /* owners watch stream_queued() */
 	buf_init(&t->plain, SIZE_MAX / 4);
-	arena_init(&t->certs, PEER_CERTS_BYTES);
 	if (n && name[n - 1] == '.') /* a rooted name; certificates are written without the dot */
 		n--;
-	if (!bytes_to_cstr(bytes_of(name, n), t->name, sizeof(t->name)))
-		err_set(&t->setup, ERR_USAGE, "the name is too long");
-	else if (!n && !ctx->is_server && !ctx->insecure && !ctx->pinned)
-		err_set(&t->setup, ERR_USAGE, "there is no name to verify");
-	else if (!set_up_ssl(t, t->name))
-		tls_openssl_err(&t->setup, ERR_INTERNAL, "set up");
+	if (prepare(t, bytes_of(name, n), &err) < 0) {
+		t->setup = mem_alloc(sizeof(err));
+		*t->setup = err;
+	}
 	io_timer_init(&t->timer, on_timeout);
 	io_timer_in_ms(below->loop, &t->timer, HANDSHAKE_MS);
 	stream_set_up(below, &up_of_below, t);
@@ -518,6 +546,15 @@ static struct tls *tls_in(const struct stream *s)
 	return at && at->ops == &tls_ops && !at->destroyed && tls_of(at)->ssl ? tls_of(at) : NULL;
 }
 
+static struct answers *answers_of(struct tls *t)
+{
+	if (!t->answers) {
+		t->answers = mem_alloc(sizeof(*t->answers));
+		arena_init(&t->answers->arena, PEER_CERTS_BYTES);
+	}
+	return t->answers;
+}
+
 const char *tls_alpn(const struct stream *s)
 {
 	struct tls *t = tls_in(s);
@@ -528,7 +565,7 @@ const char *tls_alpn(const struct stream *s)
 		SSL_get0_alpn_selected(t->ssl, &p, &n);
 	if (!n)
 		return "";
-	return arena_str(&t->certs, bytes_of(p, n));
+	return arena_str(&answers_of(t)->arena, bytes_of(p, n));
 }
 
 bool tls_is_13(const struct stream *s)
@@ -538,32 +575,34 @@ bool tls_is_13(const struct stream *s)
 	return t && SSL_version(t->ssl) == TLS1_3_VERSION;
 }
 
-static void add_cert(struct tls *t, X509 *cert)
+static void add_cert(struct answers *a, X509 *cert)
 {
 	int n = cert ? i2d_X509(cert, NULL) : 0;
 	uint8_t *der, *at;
 
-	if (n <= 0 || t->cert_count == PEER_CERTS_MAX)
+	if (n <= 0 || a->cert_count == PEER_CERTS_MAX)
 		return;
-	der = at = arena_alloc(&t->certs, (size_t)n);
+	der = at = arena_alloc(&a->arena, (size_t)n);
 	if (der && i2d_X509(cert, &at) == n)
-		t->cert[t->cert_count++] = bytes_of(der, (size_t)n);
+		a->cert[a->cert_count++] = bytes_of(der, (size_t)n);
 }
 
 struct bytes tls_peer_cert(const struct stream *s, unsigned i)
 {
 	struct tls *t = tls_in(s);
 	STACK_OF(X509) * chain;
+	struct answers *a;
 
 	if (!t || !t->s.open)
 		return (struct bytes){ 0 };
-	if (!t->certs_read) {
-		t->certs_read = true;
+	a = answers_of(t);
+	if (!a->certs_read) {
+		a->certs_read = true;
 		chain = SSL_get_peer_cert_chain(t->ssl);
 		if (t->ctx->is_server) /* there the chain comes without the leaf */
-			add_cert(t, SSL_get0_peer_certificate(t->ssl));
+			add_cert(a, SSL_get0_peer_certificate(t->ssl));
 		for (int c = 0; chain && c < sk_X509_num(chain); c++)
-			add_cert(t, sk_X509_value(chain, c));
+			add_cert(a, sk_X509_value(chain, c));
 	}
-	return i < t->cert_count ? t->cert[i] : (struct bytes){ 0 };
+	return i < a->cert_count ? a->cert[i] : (struct bytes){ 0 };
 }

@@ -28,6 +28,7 @@ struct tls_server_conf {
 struct tls_ctx *tls_ctx_client(const struct tls_client_conf *conf, struct err *err);
 struct tls_ctx *tls_ctx_server(const struct tls_server_conf *conf, struct err *err);
 void tls_ctx_unref(struct tls_ctx *ctx);
+/* Streams of several threads may use one context, as long as nobody reloads it. */
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 /* Reads the files again; on error the old certificate stays. */
 int tls_ctx_reload(struct tls_ctx *ctx, struct err *err);

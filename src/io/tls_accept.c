@@ -1,17 +1,27 @@
 #include "io/tls_accept.h"
 
+#include <unistd.h>
+
 #include "base/err.h"
 #include "base/list.h"
 #include "base/mem.h"
 #include "io/loop.h"
 #include "io/stream.h"
+#include "io/tcp.h"
 #include "io/tls.h"
 
-enum { RUNNING_MAX = 256, WAITING_MAX = 8192, HANDSHAKE_MS = 10000, WAITING_MS = 20000 };
+enum {
+	RUNNING_MAX = 256,
+	WAITING_MAX = 8192,
+	HANDSHAKE_MS = 10000,
+	WAITING_MS = 20000,
+	STARTS_PER_CALL = 8, /* established connections must not wait for a storm */
+};
 
 struct entry {
 	struct tls_accept *accept;
-	struct stream *stream;
+	struct stream *stream; /* NULL: it waits as fd, which costs a tenth of a stream */
+	int fd;
 	struct addrport peer;
 	struct list node;
 	struct io_timer timer;
@@ -47,6 +57,8 @@ static void entry_free(struct entry *e)
 	list_remove(&e->node);
 	io_timer_stop(&e->timer);
 	stream_destroy(e->stream);
+	if (e->fd >= 0)
+		(void)close(e->fd);
 	loop_free_later(a->loop, e);
 	start_later(a);
 }
@@ -93,7 +105,11 @@ static void start(struct entry *e)
 	a->stats.waiting--;
 	a->stats.running++;
 	io_timer_in_ms(a->loop, &e->timer, a->conf.handshake_ms);
-	stream_pause(e->stream, false);
+	if (e->fd >= 0)
+		e->stream = tcp_from_fd(a->loop, e->fd);
+	else
+		stream_pause(e->stream, false);
+	e->fd = -1;
 	e->stream = tls_server(e->stream, a->conf.ctx);
 	stream_set_up(e->stream, &up, e);
 }
@@ -103,26 +119,31 @@ static void start_more(void *arg)
 	struct tls_accept *a = arg;
 
 	a->start_due = false;
-	while (!a->destroyed && a->stats.running < a->conf.running_max &&
-	       !list_is_empty(&a->waiting))
+	for (int i = 0;
+	     !a->destroyed && a->stats.running < a->conf.running_max && !list_is_empty(&a->waiting);
+	     i++) {
+		if (i == STARTS_PER_CALL) {
+			start_later(a);
+			return;
+		}
 		start(list_entry(a->waiting.next, struct entry, node));
+	}
 }
 
 /* Nothing is read while it waits, so only its end is of interest. */
 static const struct stream_up waiting_up = { .on_close = on_close };
 
-void tls_accept_add(struct tls_accept *a, struct stream *tcp, struct addrport peer)
+static struct entry *entry_create(struct tls_accept *a, struct addrport peer)
 {
 	struct entry *e;
 
 	if (a->stats.waiting >= a->conf.waiting_max) {
 		a->stats.refused++;
-		stream_destroy(tcp);
-		return;
+		return NULL;
 	}
 	e = mem_alloc(sizeof(*e));
 	e->accept = a;
-	e->stream = tcp;
+	e->fd = -1;
 	e->peer = peer;
 	io_timer_init(&e->timer, on_timeout);
 	io_timer_in_ms(a->loop, &e->timer, a->conf.waiting_ms);
@@ -130,9 +151,33 @@ void tls_accept_add(struct tls_accept *a, struct stream *tcp, struct addrport pe
 	list_append(&a->waiting, &e->node);
 	if (++a->stats.waiting > a->stats.waiting_peak)
 		a->stats.waiting_peak = a->stats.waiting;
+	return e;
+}
+
+void tls_accept_add(struct tls_accept *a, struct stream *tcp, struct addrport peer)
+{
+	struct entry *e = entry_create(a, peer);
+
+	if (!e) {
+		stream_destroy(tcp);
+		return;
+	}
+	e->stream = tcp;
 	stream_pause(tcp, true);
 	stream_set_up(tcp, &waiting_up, e);
 	start_more(a);
+}
+
+void tls_accept_add_fd(struct tls_accept *a, int fd, struct addrport peer)
+{
+	struct entry *e = entry_create(a, peer);
+
+	if (!e) {
+		(void)close(fd);
+		return;
+	}
+	e->fd = fd;
+	start_later(a);
 }
 
 struct tls_accept *tls_accept_create(struct loop *loop, const struct tls_accept_conf *conf)

@@ -38,6 +38,9 @@ struct tls_accept_stats {
 struct tls_accept *tls_accept_create(struct loop *loop, const struct tls_accept_conf *conf);
 void tls_accept_destroy(struct tls_accept *a); /* drops what is not done; NULL is a no-op */
 void tls_accept_add(struct tls_accept *a, struct stream *tcp, struct addrport peer); /* takes tcp */
+/* The same for a connected, non-blocking socket. Takes fd; nothing but it is held while it waits.
+ */
+void tls_accept_add_fd(struct tls_accept *a, int fd, struct addrport peer);
 /* For a new certificate or a new DERP key certificate: counts from the next handshake. */
 void tls_accept_set_ctx(struct tls_accept *a, struct tls_ctx *ctx);
 void tls_accept_stats(const struct tls_accept *a, struct tls_accept_stats *out);

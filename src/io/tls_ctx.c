@@ -79,8 +79,9 @@ static struct tls_ctx *ctx_new(bool is_server)
 {
 	struct tls_ctx *ctx = mem_alloc(sizeof(*ctx));
 
-	ctx->refs = 1;
+	atomic_init(&ctx->refs, 1);
 	ctx->is_server = is_server;
+	ctx->bio = tls_bio_method();
 	buf_init(&ctx->extra_cert, EXTRA_CERT_MAX);
 	return ctx;
 }
@@ -250,13 +251,13 @@ void tls_ctx_fingerprint(const struct tls_ctx *ctx, uint8_t out[32])
 
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx)
 {
-	ctx->refs++;
+	(void)atomic_fetch_add(&ctx->refs, 1);
 	return ctx;
 }
 
 void tls_ctx_unref(struct tls_ctx *ctx)
 {
-	if (!ctx || --ctx->refs)
+	if (!ctx || atomic_fetch_sub(&ctx->refs, 1) != 1)
 		return;
 	SSL_CTX_free(ctx->ssl);
 	BIO_meth_free(ctx->bio);

@@ -2,16 +2,17 @@
 #pragma once
 
 #include <openssl/ssl.h>
+#include <stdatomic.h>
 
 #include "base/bytes.h"
 #include "base/err.h"
 #include "io/tls.h"
 
 struct tls_ctx {
-	unsigned refs;
+	atomic_uint refs; /* streams of several threads may hold it */
 	bool is_server, insecure, pinned;
 	SSL_CTX *ssl;    /* replaced whole by a reload; running streams keep theirs */
-	BIO_METHOD *bio; /* made by tls.c for the first stream */
+	BIO_METHOD *bio; /* of all its streams */
 	struct buf alpn; /* as on the wire: length, name, length, name */
 	struct buf extra_cert;
 	uint8_t pin[32], fingerprint[32];
@@ -20,6 +21,9 @@ struct tls_ctx {
 
 /* Sets err to text and what OpenSSL has to say; empties its queue. Returns -1. */
 int tls_openssl_err(struct err *err, enum err_code code, const char *text);
+
+/* In tls.c: how OpenSSL reads and writes a stream. */
+BIO_METHOD *tls_bio_method(void);
 
 /* The app data of a client's SSL: whom it expects, and why he was refused. */
 struct tls_verdict {

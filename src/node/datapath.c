@@ -164,7 +164,7 @@ static void make_threads(struct datapath *dp)
 	memset(dp->in, 0, sizeof(*dp->in));
 	datapath_thread_init(&dp->out->t, dp, ring);
 	datapath_thread_init(&dp->in->t, dp, ring);
-	datapath_ring_init(&dp->in->injected, ring);
+	ring_init(&dp->in->injected, ring);
 	/* Behind the slab: room for one packet on its way to control. */
 	dp->out->slab = mem_alloc(DATAPATH_SLAB + TUN_FRAME_MAX);
 	dp->out->frame = mem_alloc(TUN_FRAME_MAX);
@@ -223,7 +223,7 @@ void datapath_destroy(struct datapath *dp)
 	close_fd(dp->epoll);
 	close_fd(dp->wake);
 	udp_vector_destroy(dp->in->vector);
-	datapath_ring_fini(&dp->in->injected);
+	ring_fini(&dp->in->injected);
 	mem_free(dp->out->slab);
 	mem_free(dp->out->frame);
 	datapath_thread_fini(&dp->out->t);
@@ -291,7 +291,7 @@ void datapath_forget(struct datapath *dp, uint32_t owner)
 bool datapath_inject(struct datapath *dp, struct bytes datagram, const struct datapath_source *from)
 {
 	struct datapath_msg msg = { .kind = MSG_INJECT, .from = *from };
-	uint8_t *p = datapath_ring_reserve(&dp->in->injected, sizeof(msg) + datagram.n);
+	uint8_t *p = ring_reserve(&dp->in->injected, sizeof(msg) + datagram.n);
 
 	if (!p) {
 		datapath_add(dp->counters, DATAPATH_DROP_CONTROL_FULL, 1);
@@ -299,7 +299,7 @@ bool datapath_inject(struct datapath *dp, struct bytes datagram, const struct da
 	}
 	memcpy(p, &msg, sizeof(msg));
 	memcpy(p + sizeof(msg), datagram.p, datagram.n);
-	datapath_ring_commit(&dp->in->injected);
+	ring_commit(&dp->in->injected);
 	if (dp->conf.threads)
 		datapath_thread_wake(&dp->in->t);
 	else

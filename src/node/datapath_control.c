@@ -236,11 +236,11 @@ static bool take_messages(struct datapath *dp, struct wg_time now, struct datapa
 	for (int i = 0; i < MESSAGES_PER_TURN; i++) {
 		struct datapath_msg msg;
 
-		if (!datapath_ring_peek(&t->to_control, &p, &n))
+		if (!ring_peek(&t->to_control, &p, &n))
 			return false;
 		memcpy(&msg, p, sizeof(msg));
 		take(dp, now, &msg, p + sizeof(msg), n - sizeof(msg));
-		datapath_ring_pop(&t->to_control);
+		ring_pop(&t->to_control);
 	}
 	return true;
 }
@@ -334,7 +334,6 @@ void datapath_turn(struct datapath *dp, struct wg_time now)
 	datapath_run_quiet(dp);
 	/* From here on a message rings the bell; look once more for one that came just before. */
 	(void)atomic_exchange(&dp->sleeping, true);
-	if (more || !datapath_ring_is_empty(&dp->out->t.to_control) ||
-	    !datapath_ring_is_empty(&dp->in->t.to_control))
+	if (more || !ring_is_empty(&dp->out->t.to_control) || !ring_is_empty(&dp->in->t.to_control))
 		datapath_again(dp);
 }

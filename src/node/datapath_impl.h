@@ -13,13 +13,13 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/ring.h"
 #include "crypto/aeadvec.h"
 #include "engine/offload/offload.h"
 #include "engine/wg/wg_session.h"
 #include "io/udp.h"
 #include "node/datapath.h"
 #include "node/datapath_path.h"
-#include "node/datapath_ring.h"
 #include "os/tun.h"
 
 enum {
@@ -62,7 +62,7 @@ struct datapath_thread {
 	/* Even: at rest, holds no pointer to anything that control publishes. */
 	_Alignas(64) _Atomic uint64_t epoch;
 	_Atomic bool sleeping;
-	struct datapath_ring to_control;
+	struct ring to_control;
 	struct aeadvec *aead;
 	struct aeadvec_pkt pkts[AEADVEC_MAX];
 	struct mono now; /* coarse, of this batch */
@@ -104,7 +104,7 @@ struct ingress {
 	struct datapath_thread t;
 	struct udp_vector *vector;
 	unsigned slots;
-	struct datapath_ring injected; /* control is the producer */
+	struct ring injected; /* control is the producer */
 	struct offload_group group;
 	unsigned refused; /* merged frames in a row that the kernel did not take */
 	unsigned packets;

@@ -352,7 +352,7 @@ static bool receive_injected(struct ingress *in)
 	size_t n;
 	int taken = 0;
 
-	for (; taken < DATAPATH_BUDGET && datapath_ring_peek(&in->injected, &p, &n); taken++) {
+	for (; taken < DATAPATH_BUDGET && ring_peek(&in->injected, &p, &n); taken++) {
 		const struct datapath_msg *msg = (const struct datapath_msg *)p;
 
 		in->sources[0] = msg->from;
@@ -360,7 +360,7 @@ static bool receive_injected(struct ingress *in)
 		COUNT(in, RELAYED_IN, 1);
 		classify(in, p + sizeof(*msg), n - sizeof(*msg), 0);
 		finish_batch(in);
-		datapath_ring_pop(&in->injected);
+		ring_pop(&in->injected);
 	}
 	return taken == DATAPATH_BUDGET;
 }

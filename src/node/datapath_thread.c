@@ -13,14 +13,14 @@ void datapath_thread_init(struct datapath_thread *t, struct datapath *dp, size_t
 {
 	t->dp = dp;
 	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	datapath_ring_init(&t->to_control, ring_bytes);
+	ring_init(&t->to_control, ring_bytes);
 }
 
 void datapath_thread_fini(struct datapath_thread *t)
 {
 	if (t->wake >= 0)
 		(void)close(t->wake);
-	datapath_ring_fini(&t->to_control);
+	ring_fini(&t->to_control);
 	aeadvec_destroy(t->aead);
 }
 
@@ -83,7 +83,7 @@ void datapath_batch_end(struct datapath_thread *t)
 struct datapath_msg *datapath_tell(struct datapath_thread *t, enum datapath_msg_kind kind, size_t n,
 				   uint8_t **data)
 {
-	uint8_t *p = datapath_ring_reserve(&t->to_control, sizeof(struct datapath_msg) + n);
+	uint8_t *p = ring_reserve(&t->to_control, sizeof(struct datapath_msg) + n);
 	struct datapath_msg *msg = (struct datapath_msg *)p;
 
 	if (!p) {
@@ -98,7 +98,7 @@ struct datapath_msg *datapath_tell(struct datapath_thread *t, enum datapath_msg_
 
 void datapath_told(struct datapath_thread *t)
 {
-	datapath_ring_commit(&t->to_control);
+	ring_commit(&t->to_control);
 	datapath_add(t->counters, DATAPATH_TO_CONTROL, 1);
 	t->told = true;
 }
@@ -126,11 +126,10 @@ void datapath_tell_broken(struct datapath_thread *t, const char *what, int error
 }
 
 /* Sleeps until an fd is readable or someone wakes us. */
-static void nap(struct datapath_thread *t, struct pollfd *fds, nfds_t n,
-		const struct datapath_ring *ring)
+static void nap(struct datapath_thread *t, struct pollfd *fds, nfds_t n, const struct ring *ring)
 {
 	(void)atomic_exchange(&t->sleeping, true);
-	if (!(ring && !datapath_ring_is_empty(ring)) && !atomic_load(&t->dp->stop))
+	if (!(ring && !ring_is_empty(ring)) && !atomic_load(&t->dp->stop))
 		(void)poll(fds, n, -1);
 	atomic_store(&t->sleeping, false);
 	if (fds[0].revents)

@@ -1,123 +1,70 @@
 /*
- * Load for a relay: bulk flows between pairs of clients, a small flow beside them whose delay is
- * measured, and the memory of idle clients. Without --relay it forks a relay of ours.
+ * Load for a relay that runs elsewhere: bulk flows between pairs of clients, a small flow beside
+ * them whose delay is measured, many clients that connect and stay idle. test/bench/relay.py starts
+ * relays, calls this and makes the table.
  *
- *   bench-relay [--plain] [--same] [--flows N] [--size BYTES] [--seconds S] [--idle N]
- *               [--relay HOST:PORT] [--to HOST:PORT]
+ *   bench-relay --relay ADDR:PORT [--to ADDR:PORT] [--pid PID] [--plain] [--json]
+ *               [--flows N] [--size BYTES] [--seconds S] [--same]
+ *   bench-relay --relay ADDR:PORT --idle N [--at-once N] ...
  *
- * --to: receivers connect there (another relay of the mesh). TLS certificates are not checked.
+ * --to: receivers connect there (another relay of the mesh). --pid: the relay, whose processor time
+ * and memory are read. TLS certificates are not checked.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/ip.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/rand.h"
 #include "crypto/x25519.h"
-#include "io/httpd.h"
 #include "io/loop.h"
-#include "io/stream.h"
-#include "io/tcp.h"
 #include "io/tls.h"
 #include "part/derp_client.h"
-#include "part/derp_server/derp_server.h"
 
-enum { PING_MS = 5, PING_BYTES = 100, BATCH = 16, SAMPLES_MAX = 100000 };
+enum {
+	PING_MS = 5,
+	PING_BYTES = 100,
+	BATCH = 16,
+	SAMPLES_MAX = 100000,
+	SETTLE_MS = 500,
+	RETRY_MS = 1000,
+	GIVE_UP_S = 120,
+};
 
 struct options {
-	bool plain, same;
-	int64_t flows, size, seconds, idle;
+	bool plain, same, json;
+	int64_t flows, size, seconds, idle, at_once, pid;
 	const char *relay, *to;
 };
 
 static const struct opt opts[] = {
-	{ "plain", OPT_FLAG, offsetof(struct options, plain), NULL, NULL, "no TLS" },
-	{ "same", OPT_FLAG, offsetof(struct options, same), NULL, NULL,
-	  "all flows end at the client that the small flow ends at" },
-	{ "flows", OPT_INT, offsetof(struct options, flows), "1", "N", "bulk flows" },
-	{ "size", OPT_INT, offsetof(struct options, size), "1400", "BYTES", "of their packets" },
-	{ "seconds", OPT_INT, offsetof(struct options, seconds), "5", "N", "how long" },
-	{ "idle", OPT_INT, offsetof(struct options, idle), "0", "N", "idle clients, for memory" },
 	{ "relay", OPT_STRING, offsetof(struct options, relay), NULL, "ADDR:PORT", "the relay" },
 	{ "to", OPT_STRING, offsetof(struct options, to), NULL, "ADDR:PORT",
 	  "where receivers are" },
+	{ "pid", OPT_INT, offsetof(struct options, pid), "0", "PID", "of the relay" },
+	{ "plain", OPT_FLAG, offsetof(struct options, plain), NULL, NULL, "no TLS" },
+	{ "json", OPT_FLAG, offsetof(struct options, json), NULL, NULL, "figures as one object" },
+	{ "flows", OPT_INT, offsetof(struct options, flows), "1", "N", "bulk flows" },
+	{ "size", OPT_INT, offsetof(struct options, size), "1400", "BYTES", "of their packets" },
+	{ "seconds", OPT_INT, offsetof(struct options, seconds), "5", "N", "how long" },
+	{ "same", OPT_FLAG, offsetof(struct options, same), NULL, NULL,
+	  "all flows end at the client that the small flow ends at" },
+	{ "idle", OPT_INT, offsetof(struct options, idle), "0", "N",
+	  "clients that connect and stay" },
+	{ "at-once", OPT_INT, offsetof(struct options, at_once), "64", "N",
+	  "how many of them connect at a time" },
 };
 
-/* ---- a relay in a child ---- */
+/* ---- what is known of the relay's process ---- */
 
-struct host {
-	struct derp_server *derp;
-	struct httpd *httpd;
-	struct tls_ctx *tls;
-};
-
-static void on_http(void *arg, struct http_exchange *x, const struct http_request *req)
-{
-	struct host *h = arg;
-
-	(void)derp_server_handle(h->derp, x, req);
-}
-
-static const struct httpd_route routes[] = { DERP_SERVER_ROUTES(on_http) };
-
-static void on_accept(void *arg, struct stream *s, struct addrport peer)
-{
-	struct host *h = arg;
-
-	if (h->tls)
-		s = tls_server(s, h->tls);
-	httpd_serve(h->httpd, s, HTTPD_H1, peer, NULL, NULL);
-}
-
-static void serve(bool plain, int report)
-{
-	struct loop *loop = loop_create(NULL);
-	struct host h = { 0 };
-	struct derp_server_conf dc = { .open = true };
-	struct tls_server_conf tc = { .self_signed_for = "localhost", .alpn = "http/1.1" };
-	struct httpd_conf hc = { .routes = routes, .route_count = 1, .arg = &h };
-	struct addrport at = { ip_v4(127, 0, 0, 1), 0 };
-	struct tcp_listener *l;
-	uint8_t der[DERP_CERT_MAX];
-
-	memset(dc.private_key.b, 7, 32);
-	h.derp = derp_server_create(loop, &dc);
-	h.httpd = httpd_create(loop, &hc);
-	tc.extra_cert = bytes_of(der, derp_server_cert(h.derp, der));
-	h.tls = plain ? NULL : tls_ctx_server(&tc, NULL);
-	l = tcp_listen(loop, at, on_accept, &h, NULL);
-	at = tcp_listener_address(l);
-	(void)!write(report, &at.port, sizeof(at.port));
-	loop_run(loop);
-}
-
-static pid_t start_relay(bool plain, uint16_t *port)
-{
-	int fds[2];
-	pid_t pid;
-
-	if (pipe(fds) < 0)
-		return -1;
-	pid = fork();
-	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		serve(plain, fds[1]);
-		_exit(0);
-	}
-	if (read(fds[0], port, sizeof(*port)) != sizeof(*port))
-		return -1;
-	return pid;
-}
-
-static long rss_kib(pid_t pid)
+/* "VmRSS:", "VmHWM:"; -1 when there is none. */
+static long memory_kib(int64_t pid, const char *what)
 {
 	char path[64], line[256];
 	long kib = -1;
@@ -126,11 +73,60 @@ static long rss_kib(pid_t pid)
 	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 	f = fopen(path, "r");
 	while (f && fgets(line, sizeof(line), f))
-		if (strncmp(line, "VmRSS:", 6) == 0)
-			kib = strtol(line + 6, NULL, 10);
+		if (strncmp(line, what, strlen(what)) == 0)
+			kib = strtol(line + strlen(what), NULL, 10);
 	if (f)
 		(void)fclose(f);
 	return kib;
+}
+
+/* Seconds of processor time it has used, in user mode and in the kernel. */
+static double cpu_seconds(int64_t pid)
+{
+	unsigned long long user = 0, kernel = 0;
+	char path[64];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "r");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
+		   &kernel) != 2)
+		user = kernel = 0;
+	(void)fclose(f);
+	return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
+}
+
+/* One figure of the result: {"name":value,...} or a line each. */
+struct figures {
+	struct buf text;
+	struct json_out o;
+	bool json;
+};
+
+static void figures_begin(struct figures *f, bool json)
+{
+	buf_init(&f->text, 1 << 16);
+	json_out_init(&f->o, &f->text);
+	json_open_object(&f->o);
+	f->json = json;
+}
+
+static void figure(struct figures *f, const char *name, double value)
+{
+	json_key(&f->o, name);
+	json_put_real(&f->o, value);
+	if (!f->json)
+		(void)printf("%-28s %.3f\n", name, value);
+}
+
+static void figures_end(struct figures *f)
+{
+	json_close_object(&f->o);
+	if (f->json)
+		(void)printf("%.*s\n", BYTES_FMT(buf_bytes(&f->text)));
+	buf_fini(&f->text);
 }
 
 /* ---- clients ---- */
@@ -140,8 +136,12 @@ struct bench;
 struct end {
 	struct bench *bench;
 	struct derp_client *client;
+	struct secret32 priv;
 	struct key key;
+	struct addrport at;
+	struct io_timer retry;
 	uint64_t packets, bytes;
+	bool up;
 };
 
 struct bench {
@@ -150,7 +150,8 @@ struct bench {
 	struct tls_ctx *tls;
 	struct rng rng;
 	struct addrport relay, to;
-	unsigned up;
+	unsigned up, failures;
+	bool again;              /* who fails to connect tries again */
 	struct end *from, *into; /* flows, and one pair more for the small flow */
 	struct io_timer ping, end;
 	double *delays;
@@ -161,14 +162,26 @@ struct bench {
 
 static void on_up(void *arg)
 {
-	((struct end *)arg)->bench->up++;
+	struct end *e = arg;
+
+	e->up = true;
+	e->bench->up++;
 }
 
 static void on_down(void *arg, const struct err *why)
 {
-	(void)arg;
-	(void)fprintf(stderr, "bench-relay: %s\n", why->text);
-	exit(1);
+	struct end *e = arg;
+	struct bench *b = e->bench;
+
+	if (!b->again || e->up) {
+		(void)fprintf(stderr, "bench-relay: %s\n", why->text);
+		exit(1);
+	}
+	if (!b->failures++)
+		(void)fprintf(stderr, "bench-relay: one of them: %s\n", why->text);
+	derp_client_destroy(e->client);
+	e->client = NULL;
+	io_timer_in_ms(b->loop, &e->retry, RETRY_MS);
 }
 
 static void on_packet(void *arg, const struct key *from, struct bytes pkt)
@@ -187,25 +200,37 @@ static void on_packet(void *arg, const struct key *from, struct bytes pkt)
 	b->delays[b->delay_count++] = (double)(mono_now().ns - sent) / 1e6;
 }
 
-static void open_end(struct bench *b, struct end *e, struct addrport at)
+static void dial(struct end *e)
 {
-	struct secret32 priv;
+	struct bench *b = e->bench;
 	struct derp_client_conf conf = {
 		.host = "localhost",
-		.port = at.port,
-		.ip4 = at.ip,
+		.port = e->at.port,
+		.ip4 = e->at.ip,
 		.tls = b->tls,
-		.private_key = &priv,
+		.private_key = &e->priv,
 		.on_up = on_up,
 		.on_packet = on_packet,
 		.on_down = on_down,
 		.arg = e,
 	};
 
-	x25519_generate(&priv, &b->rng);
-	x25519_public(e->key.b, &priv);
-	e->bench = b;
 	e->client = derp_client_create(b->loop, &conf);
+}
+
+static void on_retry(struct io_timer *t)
+{
+	dial(container_of(t, struct end, retry));
+}
+
+static void open_end(struct bench *b, struct end *e, struct addrport at)
+{
+	x25519_generate(&e->priv, &b->rng);
+	x25519_public(e->key.b, &e->priv);
+	e->bench = b;
+	e->at = at;
+	io_timer_init(&e->retry, on_retry);
+	dial(e);
 }
 
 static void wait_up(struct bench *b, unsigned n)
@@ -251,10 +276,11 @@ static void fill(struct bench *b, const uint8_t *pkt)
 	}
 }
 
-static void report(const struct bench *b, double seconds)
+static void report(const struct bench *b, double seconds, double cpu)
 {
 	uint64_t bytes = 0, packets = 0, least = UINT64_MAX, most = 0;
 	size_t n = b->delay_count;
+	struct figures f;
 
 	for (int64_t i = 0; i <= b->o.flows; i++) {
 		bytes += b->into[i].bytes;
@@ -264,59 +290,99 @@ static void report(const struct bench *b, double seconds)
 		least = b->into[i].bytes < least ? b->into[i].bytes : least;
 		most = b->into[i].bytes > most ? b->into[i].bytes : most;
 	}
-	(void)printf(
-	    "%d flows of %d bytes: %.0f Mbit/s, %.0f packets/s, slowest/fastest flow %.2f\n",
-	    (int)b->o.flows, (int)b->o.size, (double)bytes * 8 / seconds / 1e6,
-	    (double)packets / seconds, most ? (double)least / (double)most : 0);
 	qsort(b->delays, n, sizeof(double), by_size);
-	if (n)
-		(void)printf("small flow: %zu of %d arrived, delay median %.2f ms, 99%% %.2f ms, "
-			     "worst %.2f ms\n",
-			     n, (int)b->pings, b->delays[n / 2], b->delays[n * 99 / 100],
-			     b->delays[n - 1]);
+	figures_begin(&f, b->o.json);
+	figure(&f, "mbit_per_second", (double)bytes * 8 / seconds / 1e6);
+	figure(&f, "packets_per_second", (double)packets / seconds);
+	figure(&f, "cpu_seconds_per_second", cpu / seconds);
+	if (cpu > 0) {
+		figure(&f, "mbit_per_cpu_second", (double)bytes * 8 / cpu / 1e6);
+		figure(&f, "packets_per_cpu_second", (double)packets / cpu);
+	}
+	figure(&f, "slowest_to_fastest", most ? (double)least / (double)most : 0);
+	figure(&f, "small_sent", (double)b->pings);
+	figure(&f, "small_arrived", (double)n);
+	if (n) {
+		figure(&f, "delay_ms_p50", b->delays[n / 2]);
+		figure(&f, "delay_ms_p99", b->delays[n * 99 / 100]);
+		figure(&f, "delay_ms_worst", b->delays[n - 1]);
+	}
+	figures_end(&f);
 }
 
 static void load(struct bench *b)
 {
 	uint8_t *pkt = mem_alloc((size_t)b->o.size + 1);
 	struct mono start;
+	double cpu;
 
 	pkt[0] = 4;
 	b->measuring = true;
+	cpu = cpu_seconds(b->o.pid);
 	start = mono_now();
 	on_ping(&b->ping);
 	io_timer_in_ms(b->loop, &b->end, b->o.seconds * 1000);
 	while (!b->over) {
 		fill(b, pkt);
-		loop_turn(b->loop, false);
+		loop_turn(b->loop, b->o.flows == 0);
 	}
 	io_timer_stop(&b->ping);
-	report(b, (double)(mono_now().ns - start.ns) / 1e9);
+	report(b, (double)(mono_now().ns - start.ns) / 1e9, cpu_seconds(b->o.pid) - cpu);
 	mem_free(pkt);
 }
 
-static void idle(struct bench *b, pid_t relay)
+static void run_load(struct bench *b)
 {
-	struct end *ends = mem_resize(NULL, (size_t)b->o.idle, sizeof(*ends));
-	long before = rss_kib(relay);
+	size_t n = (size_t)b->o.flows + 1;
 
-	memset(ends, 0, (size_t)b->o.idle * sizeof(*ends));
-	b->up = 0;
-	for (int64_t i = 0; i < b->o.idle; i++) {
-		open_end(b, &ends[i], b->relay);
-		if (i % 64 == 63)
-			wait_up(b, (unsigned)i);
+	b->from = mem_alloc(n * sizeof(*b->from));
+	b->into = mem_alloc(n * sizeof(*b->into));
+	b->delays = mem_alloc(SAMPLES_MAX * sizeof(double));
+	for (size_t i = 0; i < n; i++) {
+		open_end(b, &b->from[i], b->relay);
+		open_end(b, &b->into[i], b->to);
+		if (i % 32 == 31)
+			wait_up(b, (unsigned)(2 * i));
 	}
-	wait_up(b, (unsigned)b->o.idle);
-	for (int i = 0; i < 100; i++)
-		loop_turn(b->loop, false);
-	(void)usleep(200000);
-	(void)printf("%d idle clients: %.1f KB each in the relay (%s)\n", (int)b->o.idle,
-		     (double)(rss_kib(relay) - before) * 1.024 / (double)b->o.idle,
-		     b->o.plain ? "plain" : "TLS");
-	for (int64_t i = 0; i < b->o.idle; i++)
-		derp_client_destroy(ends[i].client);
-	mem_free(ends);
+	wait_up(b, (unsigned)(2 * n));
+	(void)usleep(SETTLE_MS * 1000);
+	load(b);
+}
+
+/* They connect, at_once of them at a time, and stay. */
+static void run_idle(struct bench *b)
+{
+	struct end *ends = mem_alloc((size_t)b->o.idle * sizeof(*ends));
+	long before = memory_kib(b->o.pid, "VmRSS:");
+	double cpu = cpu_seconds(b->o.pid), seconds;
+	struct mono start = mono_now();
+	struct figures f;
+
+	b->again = true;
+	io_timer_in_ms(b->loop, &b->end, GIVE_UP_S * 1000);
+	for (int64_t i = 0; b->up < b->o.idle && !b->over;) {
+		while (i < b->o.idle && i - b->up < b->o.at_once)
+			open_end(b, &ends[i++], b->relay);
+		loop_turn(b->loop, true);
+	}
+	seconds = (double)(mono_now().ns - start.ns) / 1e9;
+	cpu = cpu_seconds(b->o.pid) - cpu;
+	b->over = false;
+	io_timer_in_ms(b->loop, &b->end, SETTLE_MS);
+	while (!b->over)
+		loop_turn(b->loop, true);
+	figures_begin(&f, b->o.json);
+	figure(&f, "clients", b->up);
+	figure(&f, "failed_attempts", b->failures);
+	figure(&f, "seconds", seconds);
+	figure(&f, "handshakes_per_second", b->up / seconds);
+	if (cpu > 0)
+		figure(&f, "handshakes_per_cpu_second", b->up / cpu);
+	figure(&f, "rss_mib", (double)memory_kib(b->o.pid, "VmRSS:") / 1024);
+	figure(&f, "peak_mib", (double)memory_kib(b->o.pid, "VmHWM:") / 1024);
+	figure(&f, "bytes_per_client",
+	       (double)(memory_kib(b->o.pid, "VmRSS:") - before) * 1024 / (double)b->o.idle);
+	figures_end(&f);
 }
 
 static int usage(const char *why)
@@ -331,17 +397,13 @@ int main(int argc, char **argv)
 	struct tls_client_conf tc = { .insecure = true, .alpn = "http/1.1" };
 	struct rlimit files = { 65536, 65536 };
 	struct err err;
-	pid_t relay = 0;
 
 	argc--, argv++;
 	if (opt_parse(opts, array_len(opts), &b.o, &argc, &argv, &err) < 0)
 		return usage(err.text);
 	(void)setrlimit(RLIMIT_NOFILE, &files);
-	b.relay = (struct addrport){ ip_v4(127, 0, 0, 1), 0 };
-	if (b.o.relay && !addrport_parse(&b.relay, bytes_str(b.o.relay)))
-		return usage("--relay takes ADDR:PORT");
-	if (!b.o.relay && (relay = start_relay(b.o.plain, &b.relay.port)) < 0)
-		return usage("no relay");
+	if (!b.o.relay || !addrport_parse(&b.relay, bytes_str(b.o.relay)))
+		return usage("--relay takes ADDR:PORT; ./bench relay starts relays and calls this");
 	b.to = b.relay;
 	if (b.o.to && !addrport_parse(&b.to, bytes_str(b.o.to)))
 		return usage("--to takes ADDR:PORT");
@@ -349,25 +411,9 @@ int main(int argc, char **argv)
 	b.tls = b.o.plain ? NULL : tls_ctx_client(&tc, &err);
 	io_timer_init(&b.ping, on_ping);
 	io_timer_init(&b.end, on_end);
-	if (b.o.idle && relay) {
-		idle(&b, relay);
-	} else {
-		size_t n = (size_t)b.o.flows + 1;
-
-		b.from = mem_alloc(n * sizeof(*b.from));
-		b.into = mem_alloc(n * sizeof(*b.into));
-		b.delays = mem_alloc(SAMPLES_MAX * sizeof(double));
-		for (size_t i = 0; i < n; i++) {
-			open_end(&b, &b.from[i], b.relay);
-			open_end(&b, &b.into[i], b.to);
-		}
-		wait_up(&b, (unsigned)(2 * n));
-		(void)usleep(200000);
-		load(&b);
-	}
-	if (relay) {
-		(void)kill(relay, SIGKILL);
-		(void)waitpid(relay, NULL, 0);
-	}
+	if (b.o.idle)
+		run_idle(&b);
+	else
+		run_load(&b);
 	return 0;
 }

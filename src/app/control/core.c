@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "io/httpd.h"
+#include "part/derp_server/derp_server.h"
 
 enum { FLUSH_PAUSE_MIN_MS = 1, FLUSH_PAUSE_MAX_MS = 1000, FLUSH_DUTY = 3 };
 
@@ -203,6 +204,12 @@ void core_node_changed(struct control *c, struct tn_node *n)
 	core_node_touched(c, n);
 }
 
+void core_key_revoked(struct control *c, const struct key *key)
+{
+	if (c->derp)
+		derp_server_expel(c->derp, key);
+}
+
 int core_delete_node(struct control *c, struct tn_node *n, struct err *err)
 {
 	struct access_ids ids = { 0 };
@@ -211,6 +218,7 @@ int core_delete_node(struct control *c, struct tn_node *n, struct err *err)
 		return -1;
 	core_commit_soon(c);
 	model_remove_node(&c->model, n);
+	core_key_revoked(c, &n->key);
 	access_node_gone(n, &ids);
 	core_affected(c, &ids);
 	list_each_safe (it, &n->streams)

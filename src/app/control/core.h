@@ -83,6 +83,8 @@ void core_node_touched(struct control *c, struct tn_node *n);
 void core_affected(struct control *c, struct access_ids *ids);
 /* n is in the model: tell whoever may see it. Also after changes of tags, owner, routes. */
 void core_node_changed(struct control *c, struct tn_node *n);
+/* The key is nobody's any more: the relay inside cuts it off. */
+void core_key_revoked(struct control *c, const struct key *key);
 /* Takes n out of the model and the store; its streams end. */
 int core_delete_node(struct control *c, struct tn_node *n, struct err *err);
 /* Approves what the policy approves by itself; true when something was. */

@@ -168,6 +168,7 @@ static void update_node(struct control *c, struct tn_node *n, const struct admis
 	struct wall old = n->expiry;
 
 	if (!key_equal(&n->key, a->node_key)) {
+		core_key_revoked(c, &n->key);
 		model_rekey(&c->model, n, a->node_key);
 		model_touch(&c->model, n, PART_WHOLE);
 	}

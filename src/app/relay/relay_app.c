@@ -1,21 +1,24 @@
 /*
- * One loop, one thread. SIGTERM closes the listeners at once, so that the next process can have the
- * ports, and then moves the clients away; a second signal ends it. SIGHUP reads certificate and
- * allow list again.
+ * The main loop, and what there is one of; clients are in the shards. SIGTERM closes the listeners
+ * at once, so that the next process can have the ports, and then moves the clients away; a second
+ * signal ends it. SIGHUP reads certificate and allow list again.
  */
 #include "app/relay/relay_app.h"
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "app/relay/relay_admission.h"
 #include "app/relay/relay_mesh.h"
 #include "app/relay/relay_numbers.h"
+#include "app/relay/relay_shards.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -23,7 +26,7 @@
 #include "io/loop.h"
 #include "io/tcp.h"
 #include "io/tls.h"
-#include "io/tls_accept.h"
+#include "part/derp_server/derp_bus.h"
 #include "part/derp_server/derp_server.h"
 #include "part/stun_server.h"
 #include "wire/stun.h"
@@ -35,6 +38,7 @@ enum {
 	BACKLOG = 4096,
 	PORT_TLS = 443,
 	PORT_PLAIN = 3340,
+	STATUS_BYTES_MAX = 64 << 20,
 };
 
 struct app {
@@ -44,12 +48,12 @@ struct app {
 	struct log log, derp_log, mesh_log;
 	struct secret32 key, mesh_key;
 	struct prefix proxies[PROXIES_MAX];
-	struct derp_server *derp;
+	struct relay_shards *shards;
+	struct derp_server *derp; /* of the main loop */
 	struct relay_admission *admission;
 	struct relay_mesh *mesh;
-	struct httpd *httpd, *plain, *status;
+	struct httpd *plain, *status;
 	struct tls_ctx *tls, *mesh_tls;
-	struct tls_accept *accept;
 	struct tcp_listener *listeners[ADDRESSES_MAX];
 	struct stun_server *stun[ADDRESSES_MAX];
 	size_t listener_count, stun_count;
@@ -66,12 +70,6 @@ static void on_derp(void *arg, struct http_exchange *x, const struct http_reques
 	(void)derp_server_handle(a->derp, x, req);
 }
 
-static const struct httpd_route routes[] = {
-	DERP_SERVER_ROUTES(on_derp),
-	{ "GET", "/", on_derp, 0 },
-	{ "GET", "/robots.txt", on_derp, 0 },
-};
-
 /* Nobody relays without TLS by mistake: the plain port has the small pages only. */
 static const struct httpd_route plain_routes[] = {
 	{ "GET", "/generate_204", on_derp, 0 },
@@ -81,40 +79,64 @@ static const struct httpd_route plain_routes[] = {
 	{ "GET", "/", on_derp, 0 },
 };
 
-static struct relay_numbers numbers_of(const struct app *a)
+/* An answer that waits for the numbers of all threads. */
+struct answer {
+	struct app *app;
+	struct http_exchange *x; /* NULL: who asked is gone */
+	bool metrics, clients;
+};
+
+static void on_gone(void *arg)
 {
-	return (struct relay_numbers){
-		.derp = a->derp,
-		.admission = a->admission,
-		.accept = a->accept,
-		.mesh = a->mesh,
-		.stun = a->stun,
-		.stun_count = a->stun_count,
-	};
+	((struct answer *)arg)->x = NULL;
+}
+
+static void on_report(void *arg, const struct relay_report *r)
+{
+	struct answer *w = arg;
+	const struct app *a = w->app;
+	struct relay_numbers n = { .derp = a->derp,
+				   .report = r,
+				   .admission = a->admission,
+				   .mesh = a->mesh,
+				   .stun = a->stun,
+				   .stun_count = a->stun_count };
+	struct buf out;
+
+	buf_init(&out, STATUS_BYTES_MAX);
+	if (w->x && w->metrics)
+		relay_numbers_metrics(&n, &out);
+	else if (w->x)
+		relay_numbers_status(&n, &out, w->clients);
+	if (w->x) {
+		http_on_gone(w->x, NULL, NULL);
+		http_reply(w->x, 200, w->metrics ? "text/plain; version=0.0.4" : "application/json",
+			   buf_bytes(&out));
+	}
+	buf_fini(&out);
+	mem_free(w);
+}
+
+static void ask_numbers(struct app *a, struct http_exchange *x, bool metrics, bool clients)
+{
+	struct answer *w = mem_alloc(sizeof(*w));
+
+	*w = (struct answer){ a, x, metrics, clients };
+	http_on_gone(x, on_gone, w);
+	relay_shards_report(a->shards, clients, on_report, w);
 }
 
 static void on_metrics(void *arg, struct http_exchange *x, const struct http_request *req)
 {
-	struct relay_numbers n = numbers_of(arg);
-	struct buf out;
-
 	(void)req;
-	buf_init(&out, 1 << 20);
-	relay_numbers_metrics(&n, &out);
-	http_reply(x, 200, "text/plain; version=0.0.4", buf_bytes(&out));
-	buf_fini(&out);
+	ask_numbers(arg, x, true, false);
 }
 
 static void on_status(void *arg, struct http_exchange *x, const struct http_request *req)
 {
-	struct relay_numbers n = numbers_of(arg);
-	struct buf out;
 	char clients[8];
 
-	buf_init(&out, 4 << 20);
-	relay_numbers_status(&n, &out, http_query_get(req, "clients", clients, sizeof(clients)));
-	http_reply(x, 200, "application/json", buf_bytes(&out));
-	buf_fini(&out);
+	ask_numbers(arg, x, false, http_query_get(req, "clients", clients, sizeof(clients)));
 }
 
 static const struct httpd_route status_routes[] = {
@@ -122,21 +144,11 @@ static const struct httpd_route status_routes[] = {
 	{ "GET", "/status", on_status, 0 },
 };
 
-static void on_stream(void *arg, struct stream *s, struct addrport peer)
+static void on_fd(void *arg, int fd, struct addrport peer)
 {
 	struct app *a = arg;
 
-	httpd_serve(a->httpd, s, HTTPD_H1, peer, NULL, NULL);
-}
-
-static void on_accept(void *arg, struct stream *s, struct addrport peer)
-{
-	struct app *a = arg;
-
-	if (a->accept)
-		tls_accept_add(a->accept, s, peer);
-	else
-		on_stream(a, s, peer);
+	relay_shards_accept(a->shards, fd, peer);
 }
 
 static void on_accept_plain(void *arg, struct stream *s, struct addrport peer)
@@ -177,9 +189,8 @@ static int open_listener(struct addrport at, struct err *err)
 	return fd;
 }
 
-static int listen_on(struct app *a, const char *text,
-		     void (*fn)(void *arg, struct stream *s, struct addrport peer), void *arg,
-		     struct err *err)
+/* With http: served here. Without: clients of the relay, for one of the shards. */
+static int listen_on(struct app *a, const char *text, struct httpd *http, struct err *err)
 {
 	struct addrport at;
 	struct tcp_listener *l;
@@ -195,9 +206,12 @@ static int listen_on(struct app *a, const char *text,
 		at.ip = ip_v4(0, 0, 0, 0);
 		fd = open_listener(at, err);
 	}
-	l = fd < 0 ? NULL : tcp_listen_fd(a->loop, fd, fn, arg, err);
+	l = fd < 0 ? NULL
+		   : tcp_listen_fd(a->loop, fd, on_accept_plain, http ? (void *)http : a, err);
 	if (!l)
 		return -1;
+	if (!http)
+		tcp_listener_hand_off(l, on_fd);
 	tcp_listener_set_log(l, &a->log);
 	a->listeners[a->listener_count++] = l;
 	log_info(&a->log, "listening on %s", addrport_format(tcp_listener_address(l), shown));
@@ -267,20 +281,20 @@ static int start_listeners(struct app *a, struct err *err)
 	const struct opt_list *l = &a->o->listen;
 
 	for (size_t i = 0; i < (l->n ? l->n : 1); i++)
-		if (listen_on(a, l->n ? l->items[i] : usual[a->o->plain], on_accept, a, err) < 0)
+		if (listen_on(a, l->n ? l->items[i] : usual[a->o->plain], NULL, err) < 0)
 			return -1;
 	if (a->o->http.n) {
 		struct httpd *plain = make_httpd(a, plain_routes, array_len(plain_routes));
 
 		a->plain = plain;
 		for (size_t i = 0; i < a->o->http.n; i++)
-			if (listen_on(a, a->o->http.items[i], on_accept_plain, plain, err) < 0)
+			if (listen_on(a, a->o->http.items[i], plain, err) < 0)
 				return -1;
 	}
 	if (strcmp(a->o->status, "none") == 0)
 		return 0;
 	a->status = make_httpd(a, status_routes, array_len(status_routes));
-	return listen_on(a, a->o->status, on_accept_plain, a->status, err);
+	return listen_on(a, a->o->status, a->status, err);
 }
 
 /* ---- TLS ---- */
@@ -300,8 +314,7 @@ static int make_tls(struct app *a, struct err *err)
 	fresh = tls_ctx_server(&conf, err);
 	if (!fresh)
 		return -1;
-	if (a->accept)
-		tls_accept_set_ctx(a->accept, fresh);
+	relay_shards_set_tls(a->shards, fresh);
 	if (a->tls)
 		tls_ctx_unref(a->tls);
 	a->tls = fresh;
@@ -322,16 +335,10 @@ static void log_fingerprint(const struct app *a)
 
 static int start_tls(struct app *a, struct err *err)
 {
-	struct tls_accept_conf conf = { .running_max = (size_t)a->o->handshakes,
-					.on_stream = on_stream,
-					.arg = a };
-
 	if (a->o->plain)
 		return 0;
 	if (make_tls(a, err) < 0)
 		return -1;
-	conf.ctx = a->tls;
-	a->accept = tls_accept_create(a->loop, &conf);
 	log_fingerprint(a);
 	return 0;
 }
@@ -366,7 +373,7 @@ static void on_answer(void *arg, uint64_t client, bool allow)
 {
 	struct app *a = arg;
 
-	derp_server_decide(a->derp, client, allow);
+	relay_shards_decide(a->shards, client, allow);
 }
 
 static int start_admission(struct app *a, struct err *err)
@@ -452,7 +459,7 @@ static void on_stop(void *arg, int signo)
 	log_info(&a->log, "%s: clients move away over %d ms", strsignal(signo),
 		 (int)a->o->drain_ms);
 	close_listeners(a);
-	derp_server_drain(a->derp, (uint32_t)a->o->drain_ms, on_idle, a);
+	relay_shards_drain(a->shards, (uint32_t)a->o->drain_ms, on_idle, a);
 }
 
 static void on_reload(void *arg, int signo)
@@ -466,28 +473,42 @@ static void on_reload(void *arg, int signo)
 		log_error(&a->log, "allow list stays the old one: %s", err.text);
 	else
 		log_info(&a->log, "certificate and allow list read again");
-	derp_server_recheck(a->derp);
+	relay_shards_recheck(a->shards);
 }
 
 /* ---- start and end ---- */
 
-static int start_derp(struct app *a, struct err *err)
+/* What this process may run on, which is less than the machine in many containers. */
+static size_t core_count(void)
+{
+	cpu_set_t set;
+	size_t n;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 1;
+	n = (size_t)CPU_COUNT(&set);
+	return n < 1 ? 1 : n < DERP_BUS_MAX ? n : DERP_BUS_MAX;
+}
+
+/* A connection is a descriptor, and the usual limit of 1024 is for other programs. */
+static void raise_file_limit(const struct app *a)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < (rlim_t)a->o->connections)
+		log_warn(&a->log,
+			 "%llu file descriptors do for fewer than the %d connections of "
+			 "--connections: raise LimitNOFILE",
+			 (unsigned long long)limit.rlim_cur, (int)a->o->connections);
+}
+
+static int read_conf(struct app *a, struct err *err)
 {
 	const struct relay_options *o = a->o;
-	struct derp_server_conf conf = {
-		.log = &a->derp_log,
-		.open = o->open,
-		.on_verify = on_verify,
-		.arg = a,
-		.proxies = a->proxies,
-		.proxy_count = o->proxy.n,
-		.connections_max = (size_t)o->connections,
-		.queue_bytes = (size_t)o->queue_kib << 10,
-		.memory_bytes = (size_t)o->memory_mib << 20,
-		.client_rate = (uint64_t)o->client_rate,
-		.client_burst = (uint64_t)o->client_burst,
-		.total_rate = (uint64_t)o->total_rate,
-	};
 
 	for (size_t i = 0; i < o->proxy.n; i++)
 		if (!prefix_parse(&a->proxies[i], bytes_str(o->proxy.items[i])))
@@ -497,12 +518,43 @@ static int start_derp(struct app *a, struct err *err)
 		return -1;
 	if (o->mesh_key && relay_load_mesh_key(o->mesh_key, &a->mesh_key, err) < 0)
 		return -1;
-	conf.private_key = a->key;
-	conf.mesh_key = a->mesh_key;
-	a->derp = derp_server_create(a->loop, &conf);
-	secret32_wipe(&conf.private_key);
-	secret32_wipe(&conf.mesh_key);
-	a->httpd = make_httpd(a, routes, array_len(routes));
+	return 0;
+}
+
+static int start_shards(struct app *a, struct err *err)
+{
+	const struct relay_options *o = a->o;
+	struct relay_shards_conf conf = {
+		.main = a->loop,
+		.count = o->threads ? (size_t)o->threads : core_count(),
+		.log = &a->log,
+		.connections = (size_t)o->connections,
+		.handshakes = (size_t)o->handshakes,
+		.on_verify = on_verify,
+		.arg = a,
+		.derp = {
+			.private_key = a->key,
+			.mesh_key = a->mesh_key,
+			.log = &a->derp_log,
+			.open = o->open,
+			.proxies = a->proxies,
+			.proxy_count = o->proxy.n,
+			.congestion = strcmp(o->congestion, "system") == 0 ? NULL : o->congestion,
+			.queue_bytes = (size_t)o->queue_kib << 10,
+			.memory_bytes = (size_t)o->memory_mib << 20,
+			.client_rate = (uint64_t)o->client_rate,
+			.client_burst = (uint64_t)o->client_burst,
+			.total_rate = (uint64_t)o->total_rate,
+		},
+	};
+
+	a->shards = relay_shards_create(&conf, err);
+	secret32_wipe(&conf.derp.private_key);
+	secret32_wipe(&conf.derp.mesh_key);
+	if (!a->shards)
+		return -1;
+	a->derp = relay_shards_main(a->shards);
+	log_info(&a->log, "%zu threads", conf.count);
 	return 0;
 }
 
@@ -512,7 +564,9 @@ static int start(struct app *a, struct err *err)
 	    loop_on_signal(a->loop, SIGINT, on_stop, a, err) < 0 ||
 	    loop_on_signal(a->loop, SIGHUP, on_reload, a, err) < 0)
 		return -1;
-	if (start_derp(a, err) < 0 || start_admission(a, err) < 0 || start_tls(a, err) < 0 ||
+	raise_file_limit(a);
+	if (read_conf(a, err) < 0 || start_shards(a, err) < 0 || start_admission(a, err) < 0 ||
+	    start_tls(a, err) < 0 || relay_shards_start(a->shards, err) < 0 ||
 	    start_stun(a, err) < 0 || start_listeners(a, err) < 0 || start_mesh(a, err) < 0)
 		return -1;
 	io_timer_in_ms(a->loop, &a->renew, (int64_t)RENEW_S * 1000);
@@ -529,10 +583,8 @@ static void stop(struct app *a)
 			tcp_listener_destroy(a->listeners[i]);
 	for (size_t i = 0; i < a->stun_count; i++)
 		stun_server_destroy(a->stun[i]);
-	tls_accept_destroy(a->accept);
+	relay_shards_close(a->shards);
 	relay_admission_destroy(a->admission);
-	derp_server_destroy(a->derp);
-	httpd_destroy(a->httpd);
 	httpd_destroy(a->plain);
 	httpd_destroy(a->status);
 	if (a->tls)
@@ -565,6 +617,7 @@ int relay_app_run(const struct relay_options *o, struct err *err)
 	if (a->loop)
 		stop(a);
 	loop_destroy(a->loop);
+	relay_shards_destroy(a->shards);
 	mem_free(a);
 	return ret;
 }

@@ -4,9 +4,9 @@
 
 #include "app/relay/relay_admission.h"
 #include "app/relay/relay_mesh.h"
+#include "app/relay/relay_shards.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "io/tls_accept.h"
 #include "part/derp_server/derp_server.h"
 #include "part/stun_server.h"
 
@@ -57,11 +57,10 @@ static void add_stun(struct numbers *ns, const struct relay_numbers *n)
 	add(ns, "stun", "send_errors", "answers the kernel did not take", false, sum.send_errors);
 }
 
-static void add_tls(struct numbers *ns, const struct tls_accept *a)
+static void add_tls(struct numbers *ns, const struct tls_accept_stats *a)
 {
-	struct tls_accept_stats st;
+	const struct tls_accept_stats st = *a;
 
-	tls_accept_stats(a, &st);
 	add(ns, "tls", "done", "handshakes that succeeded", false, st.done);
 	add(ns, "tls", "failed", "handshakes that failed", false, st.failed);
 	add(ns, "tls", "timeouts", "handshakes that took too long", false, st.timeouts);
@@ -90,16 +89,17 @@ static void collect(const struct relay_numbers *n, struct numbers *ns)
 	ns->n = 0;
 	if (n->admission)
 		add_admission(ns, n->admission);
-	if (n->accept)
-		add_tls(ns, n->accept);
+	if (n->report->has_tls)
+		add_tls(ns, &n->report->tls);
 	add_stun(ns, n);
+	add(ns, "process", "threads", "threads that pass packets", true, n->report->threads);
 }
 
 void relay_numbers_metrics(const struct relay_numbers *n, struct buf *out)
 {
 	struct numbers ns;
 
-	derp_server_metrics(n->derp, out);
+	derp_numbers_metrics(&n->report->derp, out);
 	collect(n, &ns);
 	for (size_t i = 0; i < ns.n; i++) {
 		const struct number *v = &ns.list[i];
@@ -144,7 +144,17 @@ void relay_numbers_status(const struct relay_numbers *n, struct buf *out, bool c
 	json_out_init(&o, out);
 	json_open_object(&o);
 	json_key(&o, "relay");
-	derp_server_status(n->derp, &o, clients);
+	json_open_object(&o);
+	derp_server_head(n->derp, &o);
+	derp_numbers_status(&n->report->derp, &o);
+	if (clients) {
+		json_key(&o, "connected");
+		json_open_array(&o);
+		if (n->report->clients.n)
+			json_put_raw(&o, buf_bytes(&n->report->clients));
+		json_close_array(&o);
+	}
+	json_close_object(&o);
 	put_sections(&o, &ns);
 	json_key(&o, "mesh");
 	relay_mesh_status(n->mesh, &o);

@@ -9,17 +9,18 @@
 struct derp_server;
 struct relay_admission;
 struct relay_mesh;
+struct relay_report;
 struct stun_server;
-struct tls_accept;
 
 struct relay_numbers {
-	const struct derp_server *derp;
+	const struct derp_server *derp; /* any of them: whose key it is, and since when */
+	const struct relay_report *report;
 	const struct relay_admission *admission;
-	const struct tls_accept *accept; /* NULL: plain */
-	const struct relay_mesh *mesh;   /* NULL: none */
+	const struct relay_mesh *mesh; /* NULL: none */
 	struct stun_server *const *stun;
 	size_t stun_count;
 };
 
 void relay_numbers_metrics(const struct relay_numbers *n, struct buf *out);
+/* With clients when the report has them. */
 void relay_numbers_status(const struct relay_numbers *n, struct buf *out, bool clients);

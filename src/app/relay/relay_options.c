@@ -10,6 +10,9 @@
 #include "crypto/keytext.h"
 #include "crypto/x25519.h"
 #include "io/file.h"
+#include "part/derp_server/derp_bus.h"
+
+enum { CONNECTIONS_MAX = 8 << 20 }; /* a slot fits into 24 bits of an id */
 
 #define FIELD(f) offsetof(struct relay_options, f)
 #define CHECK_FIELD(f) offsetof(struct relay_check_options, f)
@@ -36,6 +39,8 @@ const struct opt relay_opts[] = {
 	{ "mesh-with", OPT_LIST, FIELD(mesh_with), NULL, "HOST[:PORT]", "another relay of the region; several" },
 	{ "mesh-ca", OPT_STRING, FIELD(mesh_ca), NULL, "FILE", "who signs their certificates" },
 	{ "mesh-plain", OPT_FLAG, FIELD(mesh_plain), NULL, NULL, "reach them without TLS: inside a private network only" },
+	{ "threads", OPT_INT, FIELD(threads), "0", "N", "that pass packets; 0: one for each core" },
+	{ "congestion", OPT_STRING, FIELD(congestion), "bbr", "NAME", "how TCP to clients shares its path, where the kernel knows it; 'system' leaves it" },
 	{ "connections", OPT_INT, FIELD(connections), "65536", "N", "clients at a time" },
 	{ "memory", OPT_INT, FIELD(memory_mib), "256", "MIB", "for all packets that wait" },
 	{ "queue", OPT_INT, FIELD(queue_kib), "512", "KIB", "for packets that wait for one client" },
@@ -134,10 +139,13 @@ int relay_options_check(const struct relay_options *o, struct err *err)
 	if (o->mesh_with.n && !o->mesh_key)
 		return err_set(err, ERR_USAGE, "--mesh-with needs --mesh-key");
 	if (o->connections < 1 || o->memory_mib < 1 || o->queue_kib < 65 || o->handshakes < 1 ||
-	    o->client_rate < 0 || o->client_burst < 0 || o->total_rate < 0)
+	    o->connections > CONNECTIONS_MAX || o->client_rate < 0 || o->client_burst < 0 ||
+	    o->total_rate < 0)
 		return err_set(err, ERR_USAGE,
 			       "limits are positive, and a queue holds 65 KiB at least: one "
 			       "largest packet");
+	if (o->threads < 0 || o->threads > DERP_BUS_MAX)
+		return err_set(err, ERR_USAGE, "--threads is a number up to %d", DERP_BUS_MAX);
 	return check_admission(o, err);
 }
 

@@ -15,7 +15,7 @@ struct relay_options {
 	struct opt_list listen, http, stun, proxy;
 	const char *status;
 	/* identity */
-	const char *hostname, *cert, *key, *state;
+	const char *hostname, *cert, *key, *state, *congestion;
 	bool plain;
 	/* admission */
 	bool open, verify_fail_open, plain_stun;
@@ -27,7 +27,7 @@ struct relay_options {
 	bool mesh_plain;
 	/* limits */
 	int64_t connections, memory_mib, queue_kib, handshakes, client_rate, client_burst,
-	    total_rate, drain_ms;
+	    total_rate, drain_ms, threads;
 	/* log */
 	bool verbose, log_json;
 };

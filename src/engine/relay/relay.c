@@ -2,7 +2,7 @@
  * Connections of a relay: greeting, admission, what each frame does, timers, output.
  *
  *   GREETING --ClientInfo--> ADMISSION --relay_admit()--> UP --> CLOSING
- *        (mesh members skip ADMISSION)          LINK: outbound, up at once
+ *        (mesh members skip ADMISSION)          LINK, SIBLING: outbound, up at once
  *
  * No optional frame goes to a client that did not ask for it: strict readers hang up on Health, on
  * Restarting and on PeerPresent. Server pings are never sent.
@@ -71,6 +71,7 @@ struct relay *relay_create(const struct relay_conf *conf)
 	x25519_public(r->key.b, &conf->private_key);
 	relay_set_rates(r, conf->client_rate, conf->client_burst, conf->total_rate,
 			conf->total_burst);
+	r->total = conf->total ? conf->total : &r->own_total;
 	list_init(&r->attention);
 	heap_init(&r->timers);
 	peers_init(r);
@@ -179,7 +180,8 @@ static void want_output(struct relay *r, struct conn *c)
 
 bool conn_notice(struct relay *r, struct conn *c, struct bytes frame)
 {
-	size_t max = c->mesh || c->state == CONN_LINK ? WATCHER_NOTICES_MAX : NOTICES_MAX;
+	bool is_client = !c->mesh && c->state != CONN_LINK && c->state != CONN_SIBLING;
+	size_t max = is_client ? NOTICES_MAX : WATCHER_NOTICES_MAX;
 
 	if (c->state == CONN_CLOSING || c->notices.n - c->notices_sent + frame.n > max) {
 		r->stats.notices_lost++;
@@ -190,7 +192,7 @@ bool conn_notice(struct relay *r, struct conn *c, struct bytes frame)
 	return true;
 }
 
-static struct conn *conn_create(struct relay *r, enum conn_state state)
+struct conn *conn_create(struct relay *r, enum conn_state state)
 {
 	struct conn *c = mem_alloc(sizeof(*c));
 
@@ -387,6 +389,20 @@ void relay_expel(struct relay *r, uint64_t id)
 		conn_close(r, c, "no longer admitted");
 }
 
+static void close_key(struct relay *r, const struct key *key, const char *why)
+{
+	struct peer *p;
+
+	while ((p = peer_find(r, key)) != NULL && !list_is_empty(&p->conns))
+		conn_close(r, list_entry(p->conns.next, struct conn, in_peer), why);
+}
+
+void relay_expel_key(struct relay *r, const struct key *key)
+{
+	close_key(r, key, "no longer admitted");
+	siblings_close_peer(r, key);
+}
+
 /* ---- frames ---- */
 
 static void maybe_not_here(struct relay *r, struct conn *c, struct mono now, const struct key *dst)
@@ -401,19 +417,34 @@ static void maybe_not_here(struct relay *r, struct conn *c, struct mono now, con
 		r->stats.peer_gone_not_here++;
 }
 
-static void deliver(struct relay *r, struct conn *to, struct mono now, const struct key *src,
-		    const struct key *fwd_to, struct bytes payload)
+static void deliver(struct relay *r, struct conn *to, struct mono now,
+		    const struct relay_envelope *env, struct bytes payload)
 {
 	if (to->state == CONN_CLOSING) {
 		r->stats.drops[RELAY_DROP_GONE]++;
 		return;
 	}
-	if (relay_queue_push(&r->flows, &to->queue, now,
-			     &(struct relay_envelope){
-				 fwd_to ? DERP_FORWARD_PACKET : DERP_RECV_PACKET, src, fwd_to },
-			     payload))
+	if (relay_queue_push(&r->flows, &to->queue, now, env, payload))
 		want_output(r, to);
-	if (!fwd_to)
+}
+
+/* In the frame that its kind of connection expects. */
+static void hand(struct relay *r, struct conn *to, struct mono now, const struct key *src,
+		 const struct key *dst, struct bytes payload, enum origin origin)
+{
+	struct relay_envelope env = { DERP_FORWARD_PACKET, src, dst };
+
+	if (to->state == CONN_SIBLING) {
+		r->stats.packets_handed_over++;
+		if (origin == FROM_RELAY)
+			env.type = (enum derp_type)RELAY_FORWARD_LAST;
+	} else if (to->state == CONN_LINK) {
+		r->stats.packets_forwarded_out++;
+	} else {
+		env = (struct relay_envelope){ DERP_RECV_PACKET, src, NULL };
+	}
+	deliver(r, to, now, &env, payload);
+	if (!env.fwd_to)
 		trail_note(r, src, to);
 }
 
@@ -421,6 +452,7 @@ static void take_packet(struct relay *r, struct conn *c, struct mono now, const 
 			struct bytes payload)
 {
 	struct peer *p = peer_find(r, dst);
+	struct conn *to = p ? peer_target(p, FROM_CLIENT) : NULL;
 	bool disco = derp_is_disco(payload);
 
 	c->packets_in++;
@@ -428,14 +460,9 @@ static void take_packet(struct relay *r, struct conn *c, struct mono now, const 
 	r->stats.packets_in++;
 	r->stats.bytes_in += payload.n;
 	r->stats.disco_in += disco;
-	peer_activate(c);
-	if (p && !list_is_empty(&p->conns)) {
-		deliver(r, list_entry(p->conns.next, struct conn, in_peer), now, &c->key, NULL,
-			payload);
-	} else if (p) {
-		r->stats.packets_forwarded_out++;
-		deliver(r, list_entry(p->routes.next, struct route, in_peer)->link, now, &c->key,
-			dst, payload);
+	peer_activate(r, c);
+	if (to) {
+		hand(r, to, now, &c->key, dst, payload, FROM_CLIENT);
 	} else {
 		r->stats.drops[RELAY_DROP_UNKNOWN_DEST]++;
 		if (disco)
@@ -443,27 +470,23 @@ static void take_packet(struct relay *r, struct conn *c, struct mono now, const 
 	}
 }
 
-/* From another relay: the destination must be here, a packet never travels on. */
-static void take_forward(struct relay *r, struct mono now, const struct key *src,
-			 const struct key *dst, struct bytes payload)
+/* From another relay or shard: it never travels on to where it came from. */
+void relay_forward(struct relay *r, struct mono now, const struct key *src, const struct key *dst,
+		   struct bytes payload, enum origin origin)
 {
 	struct peer *p = peer_find(r, dst);
+	struct conn *to = p ? peer_target(p, origin) : NULL;
 
-	r->stats.packets_forwarded_in++;
-	if (!p || list_is_empty(&p->conns)) {
+	r->stats.packets_forwarded_in += origin == FROM_RELAY;
+	if (!to)
 		r->stats.drops[RELAY_DROP_UNKNOWN_DEST_ON_FWD]++;
-		return;
-	}
-	deliver(r, list_entry(p->conns.next, struct conn, in_peer), now, src, NULL, payload);
+	else
+		hand(r, to, now, src, dst, payload, origin);
 }
 
-static void close_peer(struct relay *r, const struct key *key)
+void relay_close_peer(struct relay *r, const struct key *key)
 {
-	struct peer *p;
-
-	while ((p = peer_find(r, key)) != NULL && !list_is_empty(&p->conns))
-		conn_close(r, list_entry(p->conns.next, struct conn, in_peer),
-			   "closed by a mesh member");
+	close_key(r, key, "closed by a mesh member");
 }
 
 static void take_ping(struct relay *r, struct conn *c, struct bytes body)
@@ -506,10 +529,12 @@ static enum relay_verdict client_frame(struct relay *r, struct conn *c, struct m
 	if (f->type == DERP_WATCH_CONNS) {
 		peer_watch(r, c);
 	} else if (f->type == DERP_CLOSE_PEER) {
-		if (derp_get_close_peer(f->body, &dst))
-			close_peer(r, &dst);
+		if (derp_get_close_peer(f->body, &dst)) {
+			relay_close_peer(r, &dst);
+			siblings_close_peer(r, &dst);
+		}
 	} else if (derp_get_forward(f->body, &src, &dst, &payload)) {
-		take_forward(r, now, &src, &dst, payload);
+		relay_forward(r, now, &src, &dst, payload, FROM_RELAY);
 	}
 	return RELAY_GO;
 }
@@ -523,9 +548,9 @@ static void link_frame(struct relay *r, struct conn *c, const struct derp_frame 
 	uint8_t reason;
 
 	if (f->type == DERP_PEER_PRESENT && derp_get_peer_present(f->body, &present))
-		route_add(r, c, &present.peer);
+		route_add(r, c, &present);
 	else if (f->type == DERP_PEER_GONE && derp_get_peer_gone(f->body, &key, &reason))
-		route_remove(r, c, &key);
+		route_remove(r, c, &key, false);
 }
 
 /* Charges what was read; a client in debt is not read until the debt is paid. */
@@ -534,9 +559,8 @@ static enum relay_verdict charge(struct relay *r, struct conn *c, struct mono no
 	struct mono mine, all;
 
 	bucket_charge(&c->rate, r->conf.client_rate, r->conf.client_burst, now, n);
-	bucket_charge(&r->rate, r->conf.total_rate, r->conf.total_burst, now, n);
+	all = bucket_shared_charge(r->total, r->conf.total_rate, r->conf.total_burst, now, n);
 	mine = bucket_ready_at(&c->rate, r->conf.client_rate);
-	all = bucket_ready_at(&r->rate, r->conf.total_rate);
 	if (mono_is_zero(mine) && mono_is_zero(all))
 		return RELAY_GO;
 	r->stats.held_for_rate++;
@@ -556,6 +580,10 @@ enum relay_verdict relay_input(struct relay *r, struct mono now, uint64_t id,
 		return RELAY_CLOSE;
 	if (c->state == CONN_LINK) {
 		link_frame(r, c, f);
+		return RELAY_GO;
+	}
+	if (c->state == CONN_SIBLING) {
+		sibling_frame(r, c, now, f);
 		return RELAY_GO;
 	}
 	if (c->state == CONN_GREETING) {
@@ -663,7 +691,7 @@ void relay_drain(struct relay *r, struct mono now, uint32_t spread_ms, uint32_t 
 		struct conn *c = r->slots[i].conn;
 		uint32_t in_ms = (uint32_t)rng_below(r->conf.rng, (uint64_t)spread_ms + 1);
 
-		if (!c || c->state == CONN_CLOSING)
+		if (!c || c->state == CONN_CLOSING || c->state == CONN_SIBLING)
 			continue;
 		if (c->state == CONN_UP && c->knows_restarting)
 			tell_restarting(r, c, in_ms);
@@ -719,7 +747,7 @@ bool relay_client(const struct relay *r, uint64_t id, struct relay_client *out)
 {
 	const struct conn *c = conn_of(r, id);
 
-	if (!c || c->state == CONN_GREETING)
+	if (!c || c->state == CONN_GREETING || c->state == CONN_SIBLING)
 		return false;
 	*out = (struct relay_client){
 		.key = c->key,
@@ -762,6 +790,7 @@ const char *relay_close_reason(const struct relay *r, uint64_t id)
 void relay_stats(const struct relay *r, struct relay_stats *out)
 {
 	*out = r->stats;
+	out->connections -= r->sibling_count;
 	out->queued_bytes = r->flows.bytes;
 	out->flows = r->flows.by_id.n;
 	for (size_t i = 0; i < r->slot_count; i++) {

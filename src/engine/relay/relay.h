@@ -15,6 +15,10 @@
  *
  * Several relays of one region form a mesh: each opens a link to every other, hears who is
  * connected there, and hands over packets with ForwardPacket. A packet is forwarded once at most.
+ *
+ * A relay that uses several threads is one engine for each, its shards. Each knows the others as
+ * siblings and tells them whom it has; what is for a client of another shard goes out to that
+ * sibling. To clients and to other relays all shards together look like one.
  */
 #pragma once
 
@@ -28,6 +32,7 @@
 #include "crypto/secret.h"
 #include "wire/derp.h"
 
+struct bucket_shared;
 struct relay;
 struct rng;
 
@@ -65,6 +70,8 @@ struct relay_conf {
 	uint64_t client_burst;  /* [what fits one largest packet] */
 	uint64_t total_rate;    /* the same for all clients together [no limit] */
 	uint64_t total_burst;
+	/* Shards of one relay charge one bucket for it. NULL: its own. Borrowed. */
+	struct bucket_shared *total;
 };
 
 /* Copies conf. */
@@ -84,6 +91,13 @@ void relay_set_rates(struct relay *r, uint64_t client_rate, uint64_t client_burs
 uint64_t relay_accept(struct relay *r, struct mono now, struct addrport from, bool not_ideal);
 /* We connected to a relay of our region as a mesh member; WatchConns goes out. 0: draining. */
 uint64_t relay_link(struct relay *r, struct mono now);
+/*
+ * Another shard with the same keys. What relay_output() gives for it is for relay_input() over
+ * there, byte for byte and in order. All siblings are made known before the first client.
+ */
+uint64_t relay_sibling(struct relay *r);
+/* What is taken from a sibling. */
+enum derp_take relay_take_by_sibling(uint8_t type, uint32_t len);
 /* The connection is over, for whatever reason; id is forgotten. Unknown ids are ignored. */
 void relay_remove(struct relay *r, struct mono now, uint64_t id);
 
@@ -122,6 +136,8 @@ bool relay_client(const struct relay *r, uint64_t id, struct relay_client *out);
 void relay_admit(struct relay *r, struct mono now, uint64_t id, bool allow);
 /* An admitted client that is no longer welcome. */
 void relay_expel(struct relay *r, uint64_t id);
+/* Everyone with this key, here and at the siblings. */
+void relay_expel_key(struct relay *r, const struct key *key);
 /* All connections in no order; *it starts at 0; 0 at the end. */
 uint64_t relay_each(const struct relay *r, size_t *it);
 const char *relay_close_reason(const struct relay *r, uint64_t id);
@@ -148,7 +164,8 @@ struct relay_stats {
 	uint64_t packets_in, bytes_in, packets_out, bytes_out, packets_forwarded_in,
 	    packets_forwarded_out;
 	uint64_t disco_in, pings, peer_gone_disconnected, peer_gone_not_here, held_for_rate;
-	uint64_t notices_lost; /* PeerGone that did not fit */
+	uint64_t notices_lost;        /* PeerGone that did not fit */
+	uint64_t packets_handed_over; /* to siblings */
 	uint64_t drops[RELAY_DROP_COUNT];
 	size_t connections, clients, home, watchers, links, remote_keys, queued_bytes, flows;
 };

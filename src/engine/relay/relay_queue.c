@@ -148,12 +148,14 @@ static struct flow *victim(struct relay_queue *q)
 /* False when the packet itself must be dropped. */
 static bool make_room(struct relay_flows *fs, struct relay_queue *q, size_t n)
 {
-	while (q->bytes && q->bytes + n > fs->queue_max)
+	size_t max = q->bytes_max ? q->bytes_max : fs->queue_max;
+
+	while (q->bytes && q->bytes + n > max)
 		flow_drop_first(fs, q, victim(q), RELAY_DROP_QUEUE_HEAD);
 	/* The common budget: who has much queued already gives way, who has nothing is refused. */
 	while (q->bytes && fs->bytes + n > fs->bytes_max)
 		flow_drop_first(fs, q, victim(q), RELAY_DROP_MEMORY);
-	if (fs->bytes + n > fs->bytes_max || n > fs->queue_max) {
+	if (fs->bytes + n > fs->bytes_max || n > max) {
 		fs->drops[fs->bytes + n > fs->bytes_max ? RELAY_DROP_MEMORY
 							: RELAY_DROP_QUEUE_TAIL]++;
 		q->drops++;
@@ -179,10 +181,12 @@ static struct relay_pkt *pkt_create(struct mono now, const struct relay_envelope
 	p->at = now;
 	p->n = (uint32_t)n;
 	w = writer_of(p->frame, n);
-	if (env->type == DERP_FORWARD_PACKET)
+	if (env->fwd_to) {
 		derp_put_forward(&w, env->peer, env->fwd_to, payload);
-	else
+		p->frame[0] = (uint8_t)env->type; /* siblings have one more that looks the same */
+	} else {
 		derp_put_packet(&w, env->type, env->peer, payload);
+	}
 	return p;
 }
 

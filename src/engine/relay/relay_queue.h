@@ -36,6 +36,7 @@ struct relay_queue {
 	struct list fresh, old; /* flows that wait for their turn: new ones first */
 	uint64_t id;
 	size_t bytes, flows;
+	size_t bytes_max; /* 0: what all have */
 	uint64_t drops;
 };
 

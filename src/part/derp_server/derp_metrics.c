@@ -34,6 +34,7 @@ static const struct number numbers[] = {
 	COUNTER(bytes_out, "bytes of frames with packets to clients and to other relays"),
 	COUNTER(packets_forwarded_in, "packets from other relays"),
 	COUNTER(packets_forwarded_out, "packets to other relays"),
+	COUNTER(packets_handed_over, "packets from one thread to another"),
 	COUNTER(disco_in, "packets of path discovery from clients"),
 	COUNTER(pings, "pings from clients"),
 	COUNTER(peer_gone_disconnected, "notices that a peer has left"),
@@ -77,24 +78,50 @@ static void put_metric(struct buf *out, const char *name, const char *help, bool
 			 v);
 }
 
-void derp_server_metrics(const struct derp_server *s, struct buf *out)
+void derp_server_numbers(const struct derp_server *s, struct derp_numbers *out)
 {
-	struct relay_stats st;
+	relay_stats(s->relay, &out->relay);
+	out->websockets = s->websockets;
+	out->slow_closed = s->slow_closed;
+	out->bad_frames = s->bad_frames;
+}
 
-	relay_stats(s->relay, &st);
+/* Nothing but 64-bit numbers, as above. */
+void derp_numbers_add(struct derp_numbers *sum, const struct derp_numbers *more)
+{
+	for (size_t at = 0; at < sizeof(*sum); at += sizeof(uint64_t)) {
+		uint64_t a, b;
+
+		memcpy(&a, (const char *)sum + at, sizeof(a));
+		memcpy(&b, (const char *)more + at, sizeof(b));
+		a += b;
+		memcpy((char *)sum + at, &a, sizeof(a));
+	}
+}
+
+void derp_numbers_metrics(const struct derp_numbers *n, struct buf *out)
+{
 	for (size_t i = 0; i < array_len(numbers); i++)
 		put_metric(out, numbers[i].name, numbers[i].help, numbers[i].gauge,
-			   value_of(&st, &numbers[i]));
-	put_metric(out, "websockets", "connections over WebSocket", false, s->websockets);
+			   value_of(&n->relay, &numbers[i]));
+	put_metric(out, "websockets", "connections over WebSocket", false, n->websockets);
 	put_metric(out, "slow_closed", "clients that were closed because they did not read", false,
-		   s->slow_closed);
+		   n->slow_closed);
 	put_metric(out, "bad_frames", "connections closed for a frame out of bounds", false,
-		   s->bad_frames);
+		   n->bad_frames);
 	(void)buf_append_str(out, "# HELP weft_relay_dropped_total packets dropped, by reason\n"
 				  "# TYPE weft_relay_dropped_total counter\n");
 	for (int i = 0; i < RELAY_DROP_COUNT; i++)
 		(void)buf_printf(out, "weft_relay_dropped_total{reason=\"%s\"} %" PRIu64 "\n",
-				 relay_drop_name((enum relay_drop)i), st.drops[i]);
+				 relay_drop_name((enum relay_drop)i), n->relay.drops[i]);
+}
+
+void derp_server_metrics(const struct derp_server *s, struct buf *out)
+{
+	struct derp_numbers n;
+
+	derp_server_numbers(s, &n);
+	derp_numbers_metrics(&n, out);
 }
 
 static void put_number(struct json_out *o, const char *name, uint64_t v)
@@ -128,43 +155,56 @@ static void put_client(struct json_out *o, const struct relay_client *c)
 	json_close_object(o);
 }
 
-static void put_clients(const struct derp_server *s, struct json_out *o)
+size_t derp_server_clients(const struct derp_server *s, struct json_out *o)
 {
 	struct relay_client c;
 	size_t it = 0, n = 0;
 	uint64_t id;
 
-	json_key(o, "connected");
-	json_open_array(o);
 	while (n < CLIENTS_MAX && (id = relay_each(s->relay, &it)) != 0) {
 		if (!relay_client(s->relay, id, &c))
 			continue;
 		put_client(o, &c);
 		n++;
 	}
-	json_close_array(o);
+	return n;
 }
 
-void derp_server_status(const struct derp_server *s, struct json_out *o, bool clients)
+void derp_numbers_status(const struct derp_numbers *n, struct json_out *o)
+{
+	for (size_t i = 0; i < array_len(numbers); i++)
+		put_number(o, numbers[i].name, value_of(&n->relay, &numbers[i]));
+	json_key(o, "dropped");
+	json_open_object(o);
+	for (int i = 0; i < RELAY_DROP_COUNT; i++)
+		put_number(o, relay_drop_name((enum relay_drop)i), n->relay.drops[i]);
+	json_close_object(o);
+}
+
+void derp_server_head(const struct derp_server *s, struct json_out *o)
 {
 	char hex[TEXT_HEX_LEN(DERP_KEY_LEN) + 1];
-	struct relay_stats st;
 
-	relay_stats(s->relay, &st);
 	text_hex(bytes_of(relay_key(s->relay)->b, DERP_KEY_LEN), hex);
-	json_open_object(o);
 	json_key(o, "relay_key");
 	json_put_cstr(o, hex);
 	put_number(o, "uptime_seconds",
 		   (uint64_t)mono_since_ms(loop_now(s->loop), s->started) / 1000);
-	for (size_t i = 0; i < array_len(numbers); i++)
-		put_number(o, numbers[i].name, value_of(&st, &numbers[i]));
-	json_key(o, "dropped");
+}
+
+void derp_server_status(const struct derp_server *s, struct json_out *o, bool clients)
+{
+	struct derp_numbers n;
+
+	derp_server_numbers(s, &n);
 	json_open_object(o);
-	for (int i = 0; i < RELAY_DROP_COUNT; i++)
-		put_number(o, relay_drop_name((enum relay_drop)i), st.drops[i]);
-	json_close_object(o);
-	if (clients)
-		put_clients(s, o);
+	derp_server_head(s, o);
+	derp_numbers_status(&n, o);
+	if (clients) {
+		json_key(o, "connected");
+		json_open_array(o);
+		(void)derp_server_clients(s, o);
+		json_close_array(o);
+	}
 	json_close_object(o);
 }

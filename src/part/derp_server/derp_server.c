@@ -28,17 +28,17 @@ enum {
 	TRY_FOR_MS = 30000,
 };
 
-/* One connection: a client's stream, or a link that somebody else carries. */
+/* One connection: a client's stream, or a link or sibling that somebody else carries. */
 struct port {
 	struct derp_server *server;
-	struct stream *stream; /* NULL: link */
+	struct stream *stream; /* NULL: link or sibling */
 	struct derp_link link;
 	uint64_t id; /* 0: the engine has forgotten it, only a goodbye is under way */
 	struct derp_reader in;
 	struct list node, waiting;
 	struct mono give_up_at;
 	struct addrport from;
-	bool output_due;
+	bool output_due, is_sibling;
 };
 
 static void pump_later(struct derp_server *s);
@@ -163,7 +163,8 @@ static void port_write(struct port *p)
 
 	while (p->output_due && p->id) {
 		if (port_queued(p) >= (p->stream ? MARK : p->link.mark)) {
-			port_wait(p, write_timeout(p));
+			if (!p->is_sibling) /* a thread of our own comes back to it */
+				port_wait(p, write_timeout(p));
 			return;
 		}
 		buf_clear(&s->out);
@@ -307,7 +308,7 @@ static const struct stream_up stream_up = {
 	.on_close = on_close,
 };
 
-static void set_options(const struct stream *stream)
+static void set_options(const struct derp_server *s, const struct stream *stream)
 {
 	int fd = tcp_fd(stream), lowat = NOTSENT_LOWAT, timeout = USER_TIMEOUT_MS;
 
@@ -316,6 +317,10 @@ static void set_options(const struct stream *stream)
 	/* Neither can fail on a TCP socket in a way that would matter. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+	/* A kernel without it, or one that reserves it for root, goes on with its own. */
+	if (s->conf.congestion)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, s->conf.congestion,
+				 (socklen_t)strlen(s->conf.congestion));
 }
 
 static struct port *port_create(struct derp_server *s, uint64_t id)
@@ -345,7 +350,7 @@ void derp_server_attach(struct derp_server *s, struct stream *stream, struct add
 	p = port_create(s, id);
 	p->from = from;
 	p->stream = stream;
-	set_options(stream);
+	set_options(s, stream);
 	stream_set_mark(stream, MARK);
 	stream_set_up(stream, &stream_up, p);
 	pump_later(s);
@@ -367,6 +372,7 @@ struct derp_server *derp_server_create(struct loop *loop, const struct derp_serv
 		.client_burst = conf->client_burst,
 		.total_rate = conf->total_rate,
 		.total_burst = conf->total_burst,
+		.total = conf->total,
 	};
 
 	s->loop = loop;
@@ -384,6 +390,7 @@ struct derp_server *derp_server_create(struct loop *loop, const struct derp_serv
 	secret32_wipe(&rc.mesh_key);
 	s->started = loop_now(loop);
 	list_init(&s->ports);
+	list_init(&s->siblings);
 	list_init(&s->waiting);
 	io_timer_init(&s->timer, on_timer);
 	io_timer_init(&s->patience, on_patience);
@@ -399,7 +406,7 @@ void derp_server_destroy(struct derp_server *s)
 		return;
 	s->destroyed = true;
 	s->on_idle = NULL;
-	while ((it = list_first(&s->ports)) != NULL)
+	while ((it = list_first(&s->ports)) != NULL || (it = list_first(&s->siblings)) != NULL)
 		port_free(list_entry(it, struct port, node));
 	io_timer_stop(&s->timer);
 	io_timer_stop(&s->patience);
@@ -429,6 +436,12 @@ void derp_server_decide(struct derp_server *s, uint64_t client, bool allow)
 		relay_admit(s->relay, loop_now(s->loop), client, allow);
 	else if (!allow && !c.mesh)
 		relay_expel(s->relay, client);
+	pump_later(s);
+}
+
+void derp_server_expel(struct derp_server *s, const struct key *key)
+{
+	relay_expel_key(s->relay, key);
 	pump_later(s);
 }
 
@@ -478,6 +491,30 @@ uint64_t derp_server_link_up(struct derp_server *s, const struct derp_link *link
 void derp_server_link_frame(struct derp_server *s, uint64_t link, const struct derp_frame *frame)
 {
 	(void)relay_input(s->relay, loop_now(s->loop), link, frame);
+	pump_later(s);
+}
+
+uint64_t derp_server_sibling_up(struct derp_server *s, const struct derp_link *link)
+{
+	struct port *p = port_create(s, relay_sibling(s->relay));
+
+	p->link = *link;
+	p->is_sibling = true;
+	p->in.take = relay_take_by_sibling;
+	list_remove(&p->node); /* nobody waits for its end */
+	list_append(&s->siblings, &p->node);
+	return p->id;
+}
+
+void derp_server_sibling_data(struct derp_server *s, uint64_t sibling, struct bytes data)
+{
+	struct port *p = relay_user(s->relay, sibling);
+	struct mono now = loop_now(s->loop);
+	struct derp_frame f;
+
+	derp_reader_feed(&p->in, data);
+	while (derp_reader_next(&p->in, &f) == DERP_PARSE_FRAME)
+		(void)relay_input(s->relay, now, sibling, &f);
 	pump_later(s);
 }
 

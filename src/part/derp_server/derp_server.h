@@ -25,6 +25,7 @@
 #include "engine/relay/relay.h"
 #include "wire/derp_cert.h"
 
+struct bucket_shared;
 struct derp_server;
 struct err;
 struct http_exchange;
@@ -58,9 +59,13 @@ struct derp_server_conf {
 	const struct prefix *proxies;
 	size_t proxy_count;
 
+	const char
+	    *congestion; /* for TCP to clients: "bbr"; NULL: what the system uses. Borrowed. */
+
 	/* 0: see engine/relay/relay.h */
 	size_t connections_max, queue_bytes, memory_bytes;
 	uint64_t client_rate, client_burst, total_rate, total_burst;
+	struct bucket_shared *total; /* of all members of a bus; NULL: its own. Borrowed. */
 };
 
 struct derp_server *derp_server_create(struct loop *loop, const struct derp_server_conf *conf);
@@ -77,6 +82,8 @@ bool derp_server_handle(struct derp_server *s, struct http_exchange *x,
 void derp_server_attach(struct derp_server *s, struct stream *stream, struct addrport from,
 			bool not_ideal);
 void derp_server_decide(struct derp_server *s, uint64_t client, bool allow);
+/* Ends all connections of a key at once: it was revoked. Also at the other members of a bus. */
+void derp_server_expel(struct derp_server *s, const struct key *key);
 /* Checks every admitted client again: on_verify is called for each, false closes it. */
 void derp_server_recheck(struct derp_server *s);
 
@@ -106,9 +113,31 @@ void derp_server_link_frame(struct derp_server *s, uint64_t link, const struct d
 void derp_server_link_drain(struct derp_server *s, uint64_t link);
 void derp_server_link_down(struct derp_server *s, uint64_t link);
 
+/* For derp_bus.c: a link whose bytes are those of relay_sibling(). It is never given up. */
+uint64_t derp_server_sibling_up(struct derp_server *s, const struct derp_link *link);
+void derp_server_sibling_data(struct derp_server *s, uint64_t sibling, struct bytes data);
+
 /* ---- what it did ---- */
 
 void derp_server_stats(const struct derp_server *s, struct relay_stats *out);
-void derp_server_metrics(const struct derp_server *s, struct buf *out); /* Prometheus text */
-/* An object with counters and, when clients is set, one entry per connection (at most 1000). */
+
+/* All that one server counts; members of a bus are added up. */
+struct derp_numbers {
+	struct relay_stats relay;
+	uint64_t websockets, slow_closed, bad_frames;
+};
+void derp_server_numbers(const struct derp_server *s, struct derp_numbers *out);
+void derp_numbers_add(struct derp_numbers *sum, const struct derp_numbers *more);
+void derp_numbers_metrics(const struct derp_numbers *n, struct buf *out); /* Prometheus text */
+void derp_numbers_status(const struct derp_numbers *n,
+			 struct json_out *o); /* members of an object */
+void derp_server_head(const struct derp_server *s,
+		      struct json_out *o); /* key and uptime, likewise */
+
+/* One JSON object for each connection, at most 1000; returns how many. */
+size_t derp_server_clients(const struct derp_server *s, struct json_out *o);
+
+/* The same for a server alone. */
+void derp_server_metrics(const struct derp_server *s, struct buf *out);
+/* An object with counters and, when clients is set, one entry per connection. */
 void derp_server_status(const struct derp_server *s, struct json_out *o, bool clients);

@@ -15,6 +15,7 @@ struct derp_server {
 	const struct log *log;
 	struct rng rng;
 	struct relay *relay;
+	struct list siblings;
 	struct list ports, waiting; /* waiting: blocked or saying goodbye, oldest first */
 	struct io_timer timer, patience;
 	struct buf out;

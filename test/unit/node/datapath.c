@@ -9,45 +9,6 @@
 #include "io/udp.h"
 #include "kit/kit.h"
 #include "node/datapath_path.h"
-#include "node/datapath_ring.h"
-
-/* --- ring --- */
-
-TEST(ring_keeps_order_and_content_over_its_end)
-{
-	struct datapath_ring r;
-	struct rng rng = rng_seeded(3);
-	uint64_t put = 0, got = 0;
-
-	datapath_ring_init(&r, 4096);
-	for (int i = 0; i < 20000; i++) {
-		size_t n = rng_below(&rng, 700), have;
-		uint8_t *p = datapath_ring_reserve(&r, n);
-
-		if (p && rng_below(&rng, 3)) {
-			memset(p, (int)(put & 0xff), n);
-			datapath_ring_commit(&r);
-			put++;
-		}
-		if ((!p || rng_below(&rng, 2)) && datapath_ring_peek(&r, &p, &have)) {
-			CHECK(have == 0 || (p[0] == (got & 0xff) && p[have - 1] == (got & 0xff)));
-			datapath_ring_pop(&r);
-			got++;
-		}
-	}
-	while (got < put) {
-		size_t have;
-		uint8_t *p;
-
-		if (!CHECK(datapath_ring_peek(&r, &p, &have)))
-			break;
-		datapath_ring_pop(&r);
-		got++;
-	}
-	CHECK(datapath_ring_is_empty(&r) && put > 1000);
-	CHECK(!datapath_ring_reserve(&r, 2049) && datapath_ring_reserve(&r, 2048));
-	datapath_ring_fini(&r);
-}
 
 /* --- path --- */
 

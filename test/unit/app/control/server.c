@@ -3,9 +3,13 @@
 #include <stdlib.h>
 
 #include "unit/app/control/control_bench.h"
+#include "app/control/control.h"
 #include "app/control/store.h"
 #include "base/mem.h"
+#include "crypto/x25519.h"
 #include "io/httpc.h"
+#include "part/derp_client.h"
+
 #include "kit/kit.h"
 
 static bool has(const char *text, const char *part)
@@ -169,6 +173,71 @@ TEST(deleted_node_is_told_and_its_peers_too) /* T8 */
 	CHECK(bench_wait(&p.b, &p.two.poll_done));
 	peer_poll(&p.two);
 	CHECK(has(peer_frame(&p.two), "\"StableID\":\"deleted\""));
+	pair_stop(&p);
+}
+
+struct relayed {
+	struct derp_client *client;
+	bool up, down;
+};
+
+static void on_relay_up(void *arg)
+{
+	((struct relayed *)arg)->up = true;
+}
+
+static void on_relay_down(void *arg, const struct err *why)
+{
+	(void)why;
+	((struct relayed *)arg)->down = true;
+}
+
+static void relay_dial(struct relayed *r, struct pair *p, const struct secret32 *key)
+{
+	struct derp_client_conf conf = { .host = "localhost",
+					 .ip4 = ip_v4(127, 0, 0, 1),
+					 .port = (uint16_t)control_port(p->b.c),
+					 .private_key = key,
+					 .on_up = on_relay_up,
+					 .on_down = on_relay_down,
+					 .arg = r };
+
+	*r = (struct relayed){ .client = derp_client_create(p->b.loop, &conf) };
+}
+
+TEST(relay_inside_cuts_a_revoked_key_at_once)
+{
+	struct secret32 keys[3] = { { { 8 } }, { { 16 } }, { { 24 } } };
+	struct relayed at[3], stranger;
+	struct pair p;
+	struct peer who[3];
+
+	pair_start(&p);
+	for (int i = 0; i < 3; i++) {
+		peer_init(&who[i], &p.b, (uint8_t)(10 + i));
+		x25519_public(who[i].node_key.b, &keys[i]);
+		CHECK(peer_connect(&who[i]));
+		CHECK(has(peer_register(&who[i], p.key,
+					i == 0   ? "kept"
+					: i == 1 ? "gone"
+						 : "rekeyed"),
+			  "\"MachineAuthorized\":true"));
+		relay_dial(&at[i], &p, &keys[i]);
+		CHECK(bench_wait(&p.b, &at[i].up));
+	}
+	(void)bench_command(&p.b, "nodes delete gone", NULL);
+	CHECK(bench_wait(&p.b, &at[1].down));
+	memset(who[2].node_key.b, 0x55, 32);
+	CHECK(has(peer_register(&who[2], p.key, "rekeyed"), "\"MachineAuthorized\":true"));
+	CHECK(bench_wait(&p.b, &at[2].down));
+	relay_dial(&stranger, &p, &keys[1]);
+	CHECK(bench_wait(&p.b, &stranger.down) && !stranger.up);
+	CHECK(!at[0].down);
+	derp_client_destroy(stranger.client);
+	for (int i = 0; i < 3; i++) {
+		derp_client_destroy(at[i].client);
+		peer_fini(&who[i]);
+	}
 	pair_stop(&p);
 }
 

@@ -521,6 +521,151 @@ TEST(relay_mesh_of_three)
 		relay_destroy(r[i]);
 }
 
+/* Two shards of one relay, joined to each other. */
+static void make_shards(struct relay *r[2], struct pair *p)
+{
+	for (int i = 0; i < 2; i++)
+		r[i] = new_relay(0x77, true);
+	p->out = (struct end){ .r = r[0], .id = relay_sibling(r[0]) };
+	p->in = (struct end){ .r = r[1], .id = relay_sibling(r[1]) };
+	derp_reader_init(&p->out.in, relay_take_by_sibling);
+	derp_reader_init(&p->in.in, relay_take_by_sibling);
+}
+
+static void destroy_shards(struct relay *r[2], struct pair *p)
+{
+	for (int i = 0; i < 2; i++)
+		relay_destroy(r[i]);
+	derp_reader_fini(&p->out.in);
+	derp_reader_fini(&p->in.in);
+}
+
+TEST(relay_shards_are_one_relay_to_their_clients)
+{
+	struct relay *r[2];
+	struct pair p;
+	struct end a, b, watcher;
+	struct relay_stats st;
+
+	begin();
+	make_shards(r, &p);
+	join(&a, r[0], 1);
+	join_mesh(&watcher, r[1], 9);
+	send_empty(&watcher, DERP_WATCH_CONNS);
+	carry(&p, 1);
+	read_all(&watcher);
+	CHECK(watcher.present == 1 && key_equal(&watcher.peer, &a.key)); /* at the other shard */
+	join(&b, r[1], 2);
+	carry(&p, 1);
+	send_text(&a, &b.key, "over there");
+	send_text(&b, &a.key, "and back");
+	carry(&p, 1);
+	read_all(&a);
+	read_all(&b);
+	CHECK_STR(b.payload, "over there");
+	CHECK_STR(a.payload, "and back");
+	CHECK(key_equal(&a.peer, &b.key) && key_equal(&b.peer, &a.key));
+	relay_stats(r[0], &st);
+	CHECK(st.packets_handed_over == 1 && st.packets_forwarded_out == 0);
+	CHECK(st.connections == 1 && st.clients == 1 && st.remote_keys == 0);
+	/* Gone at one shard is gone for those at the other who heard from it. */
+	leave(&a);
+	carry(&p, 1);
+	read_all(&b);
+	read_all(&watcher);
+	CHECK(b.gone == 1 && key_equal(&b.peer, &a.key));
+	CHECK(watcher.gone == 1);
+	leave(&b);
+	leave(&watcher);
+	carry(&p, 1);
+	CHECK(r[0]->peers.n == 0 && r[1]->peers.n == 0);
+	destroy_shards(r, &p);
+}
+
+TEST(relay_duplicates_at_two_shards)
+{
+	struct relay *r[2];
+	struct pair p;
+	struct end a, one, two;
+
+	begin();
+	make_shards(r, &p);
+	join(&a, r[0], 1);
+	join(&one, r[0], 2);
+	carry(&p, 1);
+	join(&two, r[1], 2);
+	carry(&p, 1);
+	send_text(&a, &one.key, "x");
+	carry(&p, 1);
+	read_all(&one);
+	read_all(&two);
+	CHECK(one.packets == 0 && two.packets == 1); /* the newest */
+	send_text(&one, &a.key, "y");
+	send_text(&a, &one.key, "z");
+	carry(&p, 1);
+	read_all(&one);
+	read_all(&two);
+	CHECK(one.packets == 1 && two.packets == 1); /* the last that spoke */
+	read_all(&a);
+	leave(&one);
+	carry(&p, 1);
+	read_all(&a);
+	CHECK(a.gone == 0); /* the key is still here, at the other shard */
+	send_text(&a, &two.key, "w");
+	carry(&p, 1);
+	read_all(&two);
+	CHECK(two.packets == 2);
+	leave(&two);
+	carry(&p, 1);
+	read_all(&a);
+	CHECK(a.gone == 1);
+	leave(&a);
+	destroy_shards(r, &p);
+}
+
+/* One shard holds the link to another relay; the members of the mesh may come in at any. */
+TEST(relay_shards_share_the_mesh)
+{
+	struct relay *r[2], *far = NULL;
+	struct pair p, link, back;
+	struct end a, b;
+
+	begin();
+	make_shards(r, &p);
+	far = new_relay(0x72, true);
+	mesh(&link, r[0], far, 0x77);
+	mesh(&back, far, r[1], 0x72);
+	join(&a, r[1], 1);
+	join(&b, far, 2);
+	for (int i = 0; i < 3; i++) {
+		carry(&p, 1);
+		carry(&link, 1);
+		carry(&back, 1);
+	}
+	send_text(&a, &b.key, "out by the other shard");
+	carry(&p, 1);
+	carry(&link, 1);
+	read_all(&b);
+	CHECK_STR(b.payload, "out by the other shard");
+	send_text(&b, &a.key, "home");
+	carry(&back, 1);
+	read_all(&a);
+	CHECK_STR(a.payload, "home");
+	/* The link breaks: nobody at any shard believes in what it announced. */
+	leave(&link.out);
+	carry(&p, 1);
+	read_all(&a);
+	CHECK(a.gone == 1 && key_equal(&a.peer, &b.key));
+	CHECK(!peer_find(r[1], &b.key));
+	leave(&a);
+	leave(&b);
+	leave(&link.in);
+	leave(&back.out);
+	leave(&back.in);
+	destroy_shards(r, &p);
+	relay_destroy(far);
+}
+
 TEST(relay_forwarded_packets_go_no_further)
 {
 	struct relay *r[2];

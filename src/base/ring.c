@@ -1,4 +1,4 @@
-#include "node/datapath_ring.h"
+#include "base/ring.h"
 
 #include "base/mem.h"
 
@@ -14,7 +14,7 @@ static size_t padded(size_t n)
 	return HEAD + ((n + ALIGN - 1) & ~(size_t)(ALIGN - 1));
 }
 
-void datapath_ring_init(struct datapath_ring *r, size_t size)
+void ring_init(struct ring *r, size_t size)
 {
 	atomic_init(&r->head, 0);
 	atomic_init(&r->tail, 0);
@@ -23,18 +23,18 @@ void datapath_ring_init(struct datapath_ring *r, size_t size)
 	r->p = mem_alloc(size);
 }
 
-void datapath_ring_fini(struct datapath_ring *r)
+void ring_fini(struct ring *r)
 {
 	mem_free(r->p);
 	r->p = NULL;
 }
 
-static void put_length(struct datapath_ring *r, size_t at, uint64_t n)
+static void put_length(struct ring *r, size_t at, uint64_t n)
 {
 	memcpy(r->p + (at & (r->size - 1)), &n, sizeof(n));
 }
 
-static uint64_t get_length(const struct datapath_ring *r, size_t at)
+static uint64_t get_length(const struct ring *r, size_t at)
 {
 	uint64_t n;
 
@@ -42,7 +42,7 @@ static uint64_t get_length(const struct datapath_ring *r, size_t at)
 	return n;
 }
 
-uint8_t *datapath_ring_reserve(struct datapath_ring *r, size_t n)
+uint8_t *ring_reserve(struct ring *r, size_t n)
 {
 	size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
 	size_t tail = atomic_load_explicit(&r->tail, memory_order_acquire);
@@ -59,12 +59,12 @@ uint8_t *datapath_ring_reserve(struct datapath_ring *r, size_t n)
 	return r->p + (head & (r->size - 1)) + HEAD;
 }
 
-void datapath_ring_commit(struct datapath_ring *r)
+void ring_commit(struct ring *r)
 {
 	atomic_store_explicit(&r->head, r->reserved, memory_order_release);
 }
 
-bool datapath_ring_peek(struct datapath_ring *r, uint8_t **p, size_t *n)
+bool ring_peek(struct ring *r, uint8_t **p, size_t *n)
 {
 	size_t head = atomic_load_explicit(&r->head, memory_order_acquire);
 	size_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
@@ -80,7 +80,7 @@ bool datapath_ring_peek(struct datapath_ring *r, uint8_t **p, size_t *n)
 	return true;
 }
 
-void datapath_ring_pop(struct datapath_ring *r)
+void ring_pop(struct ring *r)
 {
 	size_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
 
@@ -88,7 +88,15 @@ void datapath_ring_pop(struct datapath_ring *r)
 			      memory_order_release);
 }
 
-bool datapath_ring_is_empty(const struct datapath_ring *r)
+bool ring_is_empty(const struct ring *r)
 {
 	return atomic_load(&r->head) == atomic_load(&r->tail);
+}
+
+size_t ring_used(const struct ring *r)
+{
+	/* The tail first: a head that is read later is never behind it. */
+	size_t tail = atomic_load(&r->tail);
+
+	return atomic_load(&r->head) - tail;
 }
