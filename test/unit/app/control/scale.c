@@ -92,8 +92,8 @@ static void give_route(struct tn_node *n, uint64_t r)
 	struct prefix p;
 
 	CHECK(prefix_parse(&p, bytes_str(routes[r % array_len(routes)])));
-	(void)prefix_set_assign(&n->advertised, &p, r & 64 ? 1 : 0);
-	(void)prefix_set_assign(&n->approved, &p, r & 64 ? 1 : 0);
+	(void)prefix_set_assign(&n->advertised, &p, r & 192 ? 1 : 0);
+	(void)prefix_set_assign(&n->approved, &p, r & 192 ? 1 : 0);
 }
 
 TEST(mended_answers_equal_fresh_ones)
@@ -114,17 +114,17 @@ TEST(mended_answers_equal_fresh_ones)
 
 		if (!*at) {
 			*at = add_node(&b, 1000 + step, tag_of(r));
-		} else if (r % 4 == 0) {
+		} else if (r % 8 == 0) {
 			CHECK(core_delete_node(b.c, *at, &err) == 0);
 			*at = NULL;
-		} else if (r % 4 == 1) {
+		} else if (r % 8 <= 2) {
 			set_tags(*at, tag_of(r >> 8));
 			core_node_changed(b.c, *at);
-		} else if (r % 4 == 2 && step % 100 > 50) { /* times with and without routers */
+		} else if (r % 8 <= 6 && step % 100 > 30) { /* times with and without routers */
 			give_route(*at, r >> 8);
 			core_node_changed(b.c, *at);
 		} else {
-			(*at)->authorized = (r & 1024) != 0;
+			(*at)->authorized = (r & 0x3000) != 0;
 			core_node_changed(b.c, *at);
 		}
 		if (step % 100 == 0)
