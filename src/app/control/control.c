@@ -22,8 +22,7 @@
 #include "part/derp_server/derp_server.h"
 #include "part/stun_server.h"
 
-/* Many nodes may come back at once from behind one NAT. */
-enum { SWEEP_MS = 1000, LOGIN_PER_MINUTE = 20, CONNECT_PER_MINUTE = 30000 };
+enum { SWEEP_MS = 1000, LOGIN_PER_MINUTE = 20 };
 
 /* ---- timers ---- */
 
@@ -318,7 +317,7 @@ struct control *control_create(struct loop *loop, const struct config *conf, str
 	model_init(&c->model);
 	logins_init(&c->logins);
 	rate_init(&c->login_rate, LOGIN_PER_MINUTE);
-	rate_init(&c->connect_rate, CONNECT_PER_MINUTE);
+	rate_init(&c->connect_rate, (unsigned)conf->connections_per_minute);
 	core_init(c);
 	buf_init(&c->derp_map, DERPMAP_MAX);
 	io_timer_init(&c->commit_timer, on_commit);
