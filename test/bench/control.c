@@ -3,9 +3,11 @@
  *
  *   bench-control --nodes 1000             starts a weft-control of its own
  *   bench-control --url http://127.0.0.1:8080 --authkey FILE [--pid PID]     any server
+ *   bench-control --peer headscale=PATH     the same for headscale, then both with their ratios
  *
  * Nodes stand in groups; the policy lets a group see itself. Events: a node joins, leaves, changes
- * its endpoint; a tenth goes and returns; the server restarts and all come back at once.
+ * its endpoint; the policy changes for one node in a hundred; a tenth goes and returns; the server
+ * restarts and all come back at once.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -25,11 +27,11 @@
 #include "io/httpc.h"
 
 enum { NODES_MAX = 100000, FILES_SPARE = 256, QUIET_MS = 300, QUIET_LIMIT_MS = 15000 };
-enum { EVENT_MS = 15000, AWAY_MS = 40000, IDLE_MS = 2000, COMMAND_OUT_MAX = 1 << 20 };
+enum { EVENT_MS = 15000, AWAY_MS = 40000, IDLE_MS = 2000, EDITS = 5, EDIT_PORT = 8000 };
 
 struct options {
 	int64_t nodes, group, window, times, timeout_ms, pid;
-	const char *server, *url, *auth_key, *policy, *json;
+	const char *server, *url, *auth_key, *policy, *json, *peer;
 	bool quick;
 };
 
@@ -46,6 +48,7 @@ static const struct opt opts[] = {
 	{ "url", OPT_STRING, FIELD(url), NULL, "URL", "a server that runs already: http://127.0.0.1:PORT" },
 	{ "authkey", OPT_STRING, FIELD(auth_key), NULL, "FILE", "with --url: a reusable auth key whose owner may use the tags" },
 	{ "pid", OPT_INT, FIELD(pid), "0", "PID", "with --url: the process whose CPU time and memory are read" },
+	{ "peer", OPT_STRING, FIELD(peer), NULL, "NAME=PATH", "measure headscale=PATH as well; its own command line drives it" },
 	{ "json", OPT_STRING, FIELD(json), NULL, "FILE", "write the figures there, too" },
 	{ "quick", OPT_FLAG, FIELD(quick), NULL, NULL, "100 nodes, less than a minute" },
 };
@@ -66,6 +69,7 @@ struct bench {
 	struct server server;
 	struct fleet fleet;
 	struct report report;
+	enum server_kind kind;
 	char path[512]; /* of the server in our build tree */
 };
 
@@ -98,7 +102,8 @@ static bool measure_wait(struct bench *b, struct measure *m, int64_t timeout_ms)
 	struct fleet *f = &b->fleet;
 	bool all;
 
-	m->figure->affected = f->n_pending;
+	if (!m->figure->affected)
+		m->figure->affected = f->n_pending;
 	all = fleet_wait(f, timeout_ms);
 	m->last_ms[m->figure->times++] = (double)(f->last.ns - f->begin.ns) / 1e6;
 	m->figure->deaf += !all;
@@ -224,6 +229,82 @@ static void endpoint_changes(struct bench *b)
 	measure_end(b, &m);
 }
 
+/* ---- the policy ---- */
+
+static bool is_hundredth(size_t i)
+{
+	return i % 100 == 0;
+}
+
+/* edit: 0 for the one it starts with; then one node in a hundred gets one more port. */
+static void write_policy(const struct bench *b, unsigned edit, struct buf *out)
+{
+	const struct fleet *f = &b->fleet;
+	char ip[IP_TEXT_MAX];
+
+	(void)buf_append_str(out, "{\"tagOwners\":{");
+	for (size_t g = 0; g < f->n_groups; g++)
+		(void)buf_printf(out, "%s\"tag:g%zu\":[\"%s\"]", g ? "," : "", g,
+				 server_owner(&b->server));
+	(void)buf_append_str(out, "},\"acls\":[");
+	for (size_t g = 0; g < f->n_groups; g++)
+		(void)buf_printf(out,
+				 "%s{\"action\":\"accept\",\"src\":[\"tag:g%zu\"],"
+				 "\"dst\":[\"tag:g%zu:*\"]}",
+				 g ? "," : "", g, g);
+	for (size_t i = 0; edit && i < f->n; i++)
+		if (is_hundredth(i))
+			(void)buf_printf(out,
+					 ",{\"action\":\"accept\",\"src\":[\"tag:g%u\"],"
+					 "\"dst\":[\"%s:%u\"]}",
+					 f->nodes[i].group, ip_format(f->nodes[i].view.self_v4, ip),
+					 EDIT_PORT + edit);
+	(void)buf_append_str(out, "]}");
+}
+
+static int set_policy(struct bench *b, unsigned edit, struct err *err)
+{
+	struct buf text;
+	int ret = 0;
+
+	if (b->o.policy) {
+		ret = file_read(b->o.policy, 16 << 20, &text, err);
+	} else {
+		buf_init(&text, 16 << 20);
+		write_policy(b, edit, &text);
+	}
+	if (ret == 0)
+		ret = server_set_policy(&b->server, b->loop, buf_bytes(&text), err);
+	buf_fini(&text);
+	return ret;
+}
+
+static int policy_edits(struct bench *b, struct err *err)
+{
+	struct fleet *f = &b->fleet;
+	struct measure m;
+	bool ok = true;
+
+	measure_begin(b, &m, "policy edit for 1 %", EDITS);
+	for (unsigned k = 1; ok && k <= EDITS; k++) {
+		fleet_quiet(f, QUIET_MS, QUIET_LIMIT_MS);
+		for (size_t i = 0; i < f->n; i++)
+			if (is_hundredth(i)) {
+				f->nodes[i].want_filters = f->nodes[i].view.filters + 1;
+				fleet_expect(f, &f->nodes[i]);
+			}
+		fleet_begin(f);
+		m.figure->affected = f->n_pending;
+		if (set_policy(b, k, err) < 0)
+			return -1;
+		ok = measure_wait(b, &m, EVENT_MS);
+	}
+	measure_end(b, &m);
+	for (size_t i = 0; i < f->n; i++)
+		f->nodes[i].want_filters = 0;
+	return 0;
+}
+
 static bool is_tenth(size_t i)
 {
 	return i % 10 == 0;
@@ -326,6 +407,8 @@ static int run(struct bench *b, struct err *err)
 	joins(b);
 	leaves(b);
 	endpoint_changes(b);
+	if (b->server.program && !b->o.policy && policy_edits(b, err) < 0)
+		return -1;
 	flap(b);
 	if (b->server.program && !b->fleet.interrupted && restart(b, err) < 0)
 		return -1;
@@ -341,78 +424,41 @@ static int run(struct bench *b, struct err *err)
 
 /* ---- before it starts ---- */
 
-static void write_policy(const struct fleet *f, struct buf *out)
+static int make_keys(struct bench *b, struct err *err)
 {
-	(void)buf_append_str(out, "{\"tagOwners\":{");
-	for (size_t g = 0; g < f->n_groups; g++)
-		(void)buf_printf(out, "%s\"tag:g%zu\":[\"bench@bench.test\"]", g ? "," : "", g);
-	(void)buf_append_str(out, "},\"acls\":[");
-	for (size_t g = 0; g < f->n_groups; g++)
-		(void)buf_printf(out,
-				 "%s{\"action\":\"accept\",\"src\":[\"tag:g%zu\"],"
-				 "\"dst\":[\"tag:g%zu:*\"]}",
-				 g ? "," : "", g, g);
-	(void)buf_append_str(out, "]}");
-}
+	struct node_world *w = &b->fleet.world;
+	size_t keys = b->fleet.n_groups * 2;
 
-static int set_policy(struct bench *b, struct err *err)
-{
-	struct buf text;
-	int ret = 0;
+	if (server_make_user(&b->server, b->loop, err) < 0 || set_policy(b, 0, err) < 0)
+		return -1;
+	if (b->server.kind == SERVER_WEFT)
+		return server_make_key(&b->server, b->loop, NULL, false, w->auth_key, err);
+	w->tagged_keys = mem_alloc(keys * sizeof(*w->tagged_keys));
+	for (size_t i = 0; i < keys; i++) {
+		char tag[24];
 
-	if (b->o.policy) {
-		ret = file_read(b->o.policy, 16 << 20, &text, err);
-	} else {
-		buf_init(&text, 16 << 20);
-		write_policy(&b->fleet, &text);
+		(void)snprintf(tag, sizeof(tag), "tag:g%zu", i / 2);
+		if (server_make_key(&b->server, b->loop, tag, i % 2, w->tagged_keys[i], err) < 0)
+			return -1;
 	}
-	if (ret == 0)
-		ret = server_command(&b->server, b->loop,
-				     (const char *const[]){ "policy", "set", NULL },
-				     buf_bytes(&text), NULL, err);
-	buf_fini(&text);
-	return ret;
-}
-
-static int make_key(struct bench *b, struct err *err)
-{
-	static const char *const user[] = { "users", "create", "bench@bench.test", NULL };
-	static const char *const key[] = { "keys",       "create", "--user", "bench@bench.test",
-					   "--reusable", "-o",     "json",   NULL };
-	struct bytes none = { 0 }, text = { 0 };
-	struct arena arena;
-	struct buf out;
-	int ret = -1;
-
-	arena_init(&arena, COMMAND_OUT_MAX);
-	buf_init(&out, COMMAND_OUT_MAX);
-	if (server_command(&b->server, b->loop, user, none, NULL, err) < 0 ||
-	    set_policy(b, err) < 0 || server_command(&b->server, b->loop, key, none, &out, err) < 0)
-		goto out;
-	(void)json_string(json_get(json_parse(&arena, buf_bytes(&out), 0, err), "key"), &text);
-	ret =
-	    bytes_to_cstr(text, b->fleet.world.auth_key, sizeof(b->fleet.world.auth_key)) && text.n
-		? 0
-		: err_set(err, ERR_INTERNAL, "keys create printed no key");
-out:
-	buf_fini(&out);
-	arena_fini(&arena);
-	return ret;
+	return 0;
 }
 
 static int own_server(struct bench *b, struct err *err)
 {
 	ssize_t n = readlink("/proc/self/exe", b->path, sizeof(b->path) - 64);
+	const char *path = b->o.server ? b->o.server : b->path;
 	char *at;
 
 	b->path[n > 0 ? n : 0] = 0;
 	at = strstr(b->path, "/test/bench/");
 	if (at)
 		(void)snprintf(at, 64, "/src/prog/weft-control");
-	if (server_init(&b->server, b->o.server ? b->o.server : b->path, err) < 0 ||
-	    server_start(&b->server, err) < 0)
+	if (b->kind == SERVER_HEADSCALE)
+		path = strchr(b->o.peer, '=') + 1;
+	if (server_init(&b->server, b->kind, path, err) < 0 || server_start(&b->server, err) < 0)
 		return -1;
-	return make_key(b, err);
+	return make_keys(b, err);
 }
 
 static int foreign_server(struct bench *b, struct err *err)
@@ -514,13 +560,44 @@ static int bench(struct bench *b, struct err *err)
 		ret = run(b, err);
 		memcpy(b->report.first_error, b->fleet.first_error, sizeof(b->report.first_error));
 		report_print(&b->report);
-		if (o->json && report_write(&b->report, o->json, err) < 0)
-			ret = -1;
 	} else {
 		ret = -1;
 	}
 	fleet_fini(&b->fleet);
 	server_fini(&b->server);
+	return ret;
+}
+
+static int bench_one(const struct options *o, enum server_kind kind, struct report *out,
+		     struct err *err)
+{
+	struct bench b = { .o = *o, .kind = kind };
+	int ret;
+
+	b.report.name = kind == SERVER_HEADSCALE ? "headscale" : o->url ? o->url : "weft-control";
+	b.loop = loop_create(err);
+	ret = b.loop ? bench(&b, err) : -1;
+	loop_destroy(b.loop);
+	*out = b.report;
+	if (ret < 0)
+		(void)fprintf(stderr, "bench-control: %s: %s\n", out->name, err->text);
+	return ret;
+}
+
+/* The peer may fail at what it is asked for; then its figures say so. */
+static int bench_all(const struct options *o, struct err *err)
+{
+	struct report ours, peer;
+	int ret = bench_one(o, SERVER_WEFT, &ours, err);
+
+	if (o->peer) {
+		struct err why = { 0 };
+
+		(void)bench_one(o, SERVER_HEADSCALE, &peer, &why);
+		report_compare(&ours, &peer);
+	}
+	if (o->json && report_write(&ours, o->peer ? &peer : NULL, o->json, err) < 0)
+		ret = -1;
 	return ret;
 }
 
@@ -537,30 +614,27 @@ static int check_options(struct options *o, struct err *err)
 		return err_set(err, ERR_USAGE,
 			       "--times takes 1 to 1000, --window at least 1, "
 			       "--group 0 or at least 2");
+	if (o->peer && (strncmp(o->peer, "headscale=", 10) != 0 || o->url))
+		return err_set(err, ERR_USAGE, "--peer takes headscale=PATH, and no --url");
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct bench b = { 0 };
+	struct options o = { 0 };
 	struct err err = { 0 };
-	int status, ret;
+	int status;
 
 	if (opt_common(&program, "", argc, argv, &status))
 		return status;
 	argc--;
 	argv++;
-	opt_defaults(opts, array_len(opts), &b.o);
-	if (opt_parse(opts, array_len(opts), &b.o, &argc, &argv, &err) < 0 ||
-	    check_options(&b.o, &err) < 0) {
+	opt_defaults(opts, array_len(opts), &o);
+	if (opt_parse(opts, array_len(opts), &o, &argc, &argv, &err) < 0 ||
+	    check_options(&o, &err) < 0) {
 		(void)fprintf(stderr, "bench-control: %s\n", err.text);
 		return 2;
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
-	b.loop = loop_create(&err);
-	ret = b.loop ? bench(&b, &err) : -1;
-	loop_destroy(b.loop);
-	if (ret < 0)
-		(void)fprintf(stderr, "bench-control: %s\n", err.text);
-	return ret < 0;
+	return bench_all(&o, &err) < 0;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "app/control/filterparts.h"
 #include "app/control/model.h"
 #include "base/err.h"
 #include "base/json.h"
@@ -22,6 +23,7 @@ static const char default_policy[] =
 struct access {
 	struct policy_state *state;
 	struct policy *policy;
+	struct filterlists *lists;
 };
 
 /* ---- small things ---- */
@@ -211,6 +213,7 @@ static void swap(struct tailnet *t, struct policy *p, struct policy_state *next,
 
 	if (!t->access) {
 		t->access = mem_alloc(sizeof(*t->access));
+		t->access->lists = filterlists_create();
 	} else {
 		policy_ids_init(&ids);
 		policy_state_diff(t->access->state, next, &ids);
@@ -218,7 +221,8 @@ static void swap(struct tailnet *t, struct policy *p, struct policy_state *next,
 		policy_state_destroy(t->access->state);
 		policy_unref(t->access->policy);
 	}
-	*t->access = (struct access){ next, p };
+	t->access->state = next;
+	t->access->policy = p;
 }
 
 int access_load(struct tailnet *t, struct bytes policy, struct access_ids *affected,
@@ -238,6 +242,7 @@ void access_free(struct tailnet *t)
 {
 	if (!t->access)
 		return;
+	filterlists_destroy(t->access->lists);
 	policy_state_destroy(t->access->state);
 	policy_unref(t->access->policy);
 	mem_free(t->access);
@@ -328,6 +333,32 @@ static struct policy_node describe(const struct tn_node *n, struct node_parts *p
 	};
 }
 
+/*
+ * Of a pair of nodes without routes, the policy looks at the two alone. Routes bring in third
+ * parties: elections, and subnets that hold addresses of nodes.
+ */
+static void note_routes(struct tn_node *n, const struct policy_node *now)
+{
+	static const struct prefix tailnet[] = {
+		{ { 4, { 100, 64 } }, 10 },
+		{ { 6, { 0xfd, 0x7a, 0x11, 0x5c, 0xa1, 0xe0 } }, 48 },
+	};
+	bool holds = false;
+
+	for (size_t i = 0; now && i < now->n_routes; i++)
+		for (size_t j = 0; j < array_len(tailnet); j++)
+			holds |= now->routes[i].len && prefix_overlaps(now->routes[i], tailnet[j]);
+	n->tailnet->n_route_holders += (size_t)holds - (size_t)n->holds_nodes;
+	n->holds_nodes = holds;
+	n->had_routes = n->has_routes;
+	n->has_routes = now && now->n_routes;
+}
+
+bool access_only_own_pairs(const struct tn_node *n)
+{
+	return !n->had_routes && !n->has_routes && !n->tailnet->n_route_holders;
+}
+
 void access_node_changed(struct tn_node *n, struct access_ids *affected)
 {
 	struct policy_ids ids;
@@ -338,9 +369,11 @@ void access_node_changed(struct tn_node *n, struct access_ids *affected)
 	if (n->authorized) {
 		node = describe(n, &parts);
 		(void)policy_state_upsert(n->tailnet->access->state, &node, &ids, NULL);
+		note_routes(n, &node);
 		parts_fini(&parts);
 	} else {
 		policy_state_remove(n->tailnet->access->state, (uint64_t)n->id, &ids);
+		note_routes(n, NULL);
 	}
 	take_ids(&ids, affected);
 }
@@ -351,6 +384,7 @@ void access_node_gone(struct tn_node *n, struct access_ids *affected)
 
 	policy_ids_init(&ids);
 	policy_state_remove(n->tailnet->access->state, (uint64_t)n->id, &ids);
+	note_routes(n, NULL);
 	take_ids(&ids, affected);
 }
 
@@ -414,18 +448,40 @@ void access_peers(struct tn_node *n, struct access_peers *out)
 	policy_peers_fini(&peers);
 }
 
-void access_filter(struct tn_node *n, struct buf *out)
-{
-	struct policy_filter filter;
-	struct json_out o;
+/* The filter whose lists are remembered, until the last of them is forgotten. */
+struct held_filter {
+	struct policy_filter f;
+	unsigned refs;
+};
 
-	if (policy_state_filter(n->tailnet->access->state, (uint64_t)n->id, &filter, NULL) < 0) {
-		(void)buf_append_str(out, "[]");
+static void hold_filter(void *arg)
+{
+	((struct held_filter *)arg)->refs++;
+}
+
+static void drop_filter(void *arg)
+{
+	struct held_filter *h = arg;
+
+	if (--h->refs)
 		return;
-	}
-	json_out_init(&o, out);
-	filter_rules_encode(&o, filter.rules, filter.n);
-	policy_filter_fini(&filter);
+	policy_filter_fini(&h->f);
+	mem_free(h);
+}
+
+void access_filter(struct tn_node *n, struct filterparts *told, struct buf *out)
+{
+	struct access *a = n->tailnet->access;
+	struct held_filter *h = mem_alloc(sizeof(*h));
+	const struct filterlists_owner owner = { h, hold_filter, drop_filter };
+
+	h->refs = 1;
+	/* A node that the policy does not know admits nothing. */
+	if (policy_state_filter(a->state, (uint64_t)n->id, &h->f, NULL) < 0)
+		filterparts_delta(told, a->lists, NULL, 0, &owner, out);
+	else
+		filterparts_delta(told, a->lists, h->f.rules, h->f.n, &owner, out);
+	drop_filter(h);
 }
 
 void access_ssh(struct tn_node *n, const char *base_url, struct buf *out)

@@ -15,6 +15,7 @@
 #include "base/ip.h"
 
 struct err;
+struct filterparts;
 struct tailnet;
 struct tn_node;
 
@@ -61,8 +62,11 @@ void access_node_online(struct tn_node *n, struct access_ids *affected);
 void access_users_changed(struct tailnet *t, struct access_ids *affected);
 
 void access_peers(struct tn_node *n, struct access_peers *out);
-/* Appends JSON: the list of FilterRule, the SSHPolicy (nothing when there is none), the CapMap. */
-void access_filter(struct tn_node *n, struct buf *out);
+/* True when the only answers about pairs that n's last change can have altered are n's own. */
+bool access_only_own_pairs(const struct tn_node *n);
+/* Appends the members of PacketFilters that are news to a reader who was told that much. */
+void access_filter(struct tn_node *n, struct filterparts *told, struct buf *out);
+/* Appends JSON: the SSHPolicy (nothing when there is none), the CapMap. */
 /* base_url: where nodes ask in check mode. */
 void access_ssh(struct tn_node *n, const char *base_url, struct buf *out);
 void access_caps(struct tn_node *n, struct buf *out);

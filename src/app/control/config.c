@@ -40,6 +40,8 @@ static const struct opt opts[] = {
 	{ "ephemeral_grace_s", NUMBER(ephemeral_grace_s), "600", "seconds until an ephemeral node that left is deleted" },
 	{ "device_approval",   BOOL(device_approval),   "no",  "an admin approves each new node" },
 	{ "admin_socket",      TEXT(admin_socket),      "",    "unix socket of the command line; empty: STATE_DIR/admin.sock" },
+	{ "trusted_proxies",   TEXT(trusted_proxies),   "",    "addresses or prefixes whose X-Forwarded-For is believed" },
+	{ "connections_per_minute", NUMBER(connections_per_minute), "30000", "new connections of nodes that one address may make" },
 	{ "log_level",         TEXT(log_level),         "info", "error, warn, info or debug" },
 };
 // clang-format on
@@ -235,6 +237,13 @@ int config_finish(struct config *c, struct err *err)
 
 	if (!addrport_parse(&at, bytes_str(c->listen)))
 		return err_set(err, ERR_USAGE, "listen takes ADDRESS:PORT such as 0.0.0.0:443");
+	if (!origin_parse(&c->proxies, bytes_str(c->trusted_proxies)))
+		return err_set(err, ERR_USAGE,
+			       "trusted_proxies takes at most %d addresses or prefixes such as"
+			       " 10.0.0.2 192.0.2.0/24",
+			       ORIGIN_PROXIES_MAX);
+	if (c->connections_per_minute < 1)
+		return err_set(err, ERR_USAGE, "connections_per_minute is at least 1");
 	if (!c->tls_cert[0] != !c->tls_key[0])
 		return err_set(err, ERR_USAGE, "tls_cert and tls_key go together");
 	if (!c->server_url[0])

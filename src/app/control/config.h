@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/control/origin.h"
 #include "base/bytes.h"
 
 struct err;
@@ -23,8 +24,11 @@ struct config {
 	int64_t key_expiry_days; /* of new nodes of users; 0: never */
 	int64_t ephemeral_grace_s;
 	bool device_approval;
-	char admin_socket[256]; /* empty: STATE_DIR/admin.sock */
+	char admin_socket[256];         /* empty: STATE_DIR/admin.sock */
+	char trusted_proxies[512];      /* whose X-Forwarded-For counts */
+	int64_t connections_per_minute; /* of one address */
 	char log_level[16];
+	struct origin_proxies proxies; /* trusted_proxies, parsed by config_finish() */
 };
 
 void config_defaults(struct config *c);

@@ -22,28 +22,9 @@
 #include "part/derp_server/derp_server.h"
 #include "part/stun_server.h"
 
-/* Many nodes may come back at once from behind one NAT. */
-enum { SWEEP_MS = 1000, LOGIN_PER_MINUTE = 20, CONNECT_PER_MINUTE = 30000 };
+enum { SWEEP_MS = 1000, LOGIN_PER_MINUTE = 20 };
 
 /* ---- timers ---- */
-
-static void on_flush(struct io_timer *timer)
-{
-	struct control *c = container_of(timer, struct control, flush_timer);
-	struct mono start = mono_now();
-	struct list due, *first;
-
-	c->flush_due = false;
-	list_init(&due);
-	while ((first = list_pop(&c->due))) /* what is due from now on waits for the next flush */
-		list_append(&due, first);
-	while ((first = list_first(&due)))
-		mapstream_flush(mapstream_of_due(first));
-	while ((first = list_pop(&c->graveyard)))
-		model_node_free(list_entry(first, struct tn_node, link));
-	c->flushed = mono_now();
-	c->flush_cost_ns = c->flushed.ns - start.ns;
-}
 
 static void on_commit(struct io_timer *timer)
 {
@@ -63,7 +44,7 @@ static void go_offline(struct control *c, struct tn_node *n)
 	n->last_seen = wall_now();
 	model_touch(&c->model, n, PART_ONLINE);
 	access_node_online(n, &ids);
-	core_affected(c, &ids);
+	core_affected(n->tailnet, &ids);
 	core_node_touched(c, n);
 	if (store_put_node(c->store, n, &err) == 0)
 		core_commit_soon(c);
@@ -336,12 +317,9 @@ struct control *control_create(struct loop *loop, const struct config *conf, str
 	model_init(&c->model);
 	logins_init(&c->logins);
 	rate_init(&c->login_rate, LOGIN_PER_MINUTE);
-	rate_init(&c->connect_rate, CONNECT_PER_MINUTE);
-	list_init(&c->due);
-	list_init(&c->graveyard);
-	list_init(&c->waiters);
+	rate_init(&c->connect_rate, (unsigned)conf->connections_per_minute);
+	core_init(c);
 	buf_init(&c->derp_map, DERPMAP_MAX);
-	io_timer_init(&c->flush_timer, on_flush);
 	io_timer_init(&c->commit_timer, on_commit);
 	io_timer_init(&c->sweep_timer, on_sweep);
 	c->zstd = ZSTD_createCCtx();
@@ -421,7 +399,6 @@ void control_reload(struct control *c)
 
 void control_destroy(struct control *c)
 {
-	struct list *first;
 	struct err err;
 
 	if (!c)
@@ -448,11 +425,9 @@ void control_destroy(struct control *c)
 	httpd_destroy(c->front);
 	httpd_destroy(c->inner);
 	httpd_destroy(c->admin);
-	io_timer_stop(&c->flush_timer);
 	io_timer_stop(&c->commit_timer);
 	io_timer_stop(&c->sweep_timer);
-	while ((first = list_pop(&c->graveyard)))
-		model_node_free(list_entry(first, struct tn_node, link));
+	core_fini(c);
 	list_each (it, &c->model.tailnets)
 		access_free(list_entry(it, struct tailnet, link));
 	model_fini(&c->model);

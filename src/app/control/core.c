@@ -8,7 +8,19 @@
 #include "io/httpd.h"
 #include "part/derp_server/derp_server.h"
 
-enum { FLUSH_PAUSE_MIN_MS = 1, FLUSH_PAUSE_MAX_MS = 1000, FLUSH_DUTY = 3 };
+enum {
+	PAUSE_MIN_MS = 1,
+	FLUSH_PAUSE_MAX_MS = 1000,
+	FLUSH_DUTY = 2, /* pause for so many times what the last round took */
+	URGENT_PAUSE_MAX_MS = 50,
+	URGENT_DUTY = 1,
+	SLICE_NS = 10 * 1000000, /* of a long round, then the loop reads its sockets again */
+};
+
+static bool is_armed(const struct io_timer *t)
+{
+	return t->loop && heap_has(&t->node);
+}
 
 /* ---- the disk ---- */
 
@@ -58,7 +70,7 @@ int core_commit_now(struct control *c, struct err *err)
 
 void core_commit_soon(struct control *c)
 {
-	if (!c->commit_timer.loop || !heap_has(&c->commit_timer.node))
+	if (!is_armed(&c->commit_timer))
 		io_timer_in_ms(c->loop, &c->commit_timer, COMMIT_MS);
 }
 
@@ -96,31 +108,131 @@ struct mapview_world core_world(const struct control *c)
 				       "https://unused" };
 }
 
-void core_flush_soon(struct control *c)
+/* A round that took long is followed by a longer pause: a storm becomes a few big deltas. */
+static void lane_soon(struct control *c, struct lane *l, int64_t duty, int64_t max_ms)
 {
-	int64_t pause_ms, since;
+	int64_t pause = l->cost_ns * duty / 1000000, since;
 
-	if (c->flush_due)
+	if (is_armed(&l->timer))
 		return;
-	c->flush_due = true;
-	/* A flush that took long is followed by a longer pause: a storm becomes a few big deltas.
-	 */
-	pause_ms = c->flush_cost_ns * FLUSH_DUTY / 1000000;
-	if (pause_ms < FLUSH_PAUSE_MIN_MS)
-		pause_ms = FLUSH_PAUSE_MIN_MS;
-	if (pause_ms > FLUSH_PAUSE_MAX_MS)
-		pause_ms = FLUSH_PAUSE_MAX_MS;
-	since = mono_since_ms(loop_now(c->loop), c->flushed);
-	io_timer_in_ms(c->loop, &c->flush_timer, since >= pause_ms ? 0 : pause_ms - since);
+	if (pause < PAUSE_MIN_MS)
+		pause = PAUSE_MIN_MS;
+	if (pause > max_ms)
+		pause = max_ms;
+	since = mono_since_ms(loop_now(c->loop), l->ended);
+	io_timer_in_ms(c->loop, &l->timer, since >= pause ? 0 : pause - since);
 }
 
-static void each_stream(struct tn_node *n, void (*mark)(struct mapview *v, int64_t id), int64_t id)
+void core_flush_soon(struct control *c)
+{
+	lane_soon(c, &c->flush, FLUSH_DUTY, FLUSH_PAUSE_MAX_MS);
+}
+
+void core_urgent_soon(struct control *c)
+{
+	lane_soon(c, &c->urgent, URGENT_DUTY, URGENT_PAUSE_MAX_MS);
+}
+
+static void take_all(struct list *from, struct list *to)
+{
+	struct list *first;
+
+	while ((first = list_pop(from)))
+		list_append(to, first);
+}
+
+static void on_urgent(struct io_timer *timer)
+{
+	struct control *c = container_of(timer, struct control, urgent.timer);
+	struct mono start = mono_now();
+	struct list due, *first;
+
+	list_init(&due);
+	take_all(&c->urgent.due, &due);
+	while ((first = list_first(&due)))
+		mapstream_flush_urgent(mapstream_of_urgent(first));
+	c->urgent.ended = mono_now();
+	c->urgent.cost_ns = c->urgent.ended.ns - start.ns;
+}
+
+/* A round in slices. What is due from now on waits for the next round. */
+static void on_flush(struct io_timer *timer)
+{
+	struct control *c = container_of(timer, struct control, flush.timer);
+	struct mono start = mono_now(), now = start;
+	struct list *first;
+
+	if (list_is_empty(&c->round)) {
+		take_all(&c->flush.due, &c->round);
+		c->round_ns = 0;
+	}
+	while ((first = list_first(&c->round)) && now.ns - start.ns < SLICE_NS) {
+		mapstream_flush(mapstream_of_due(first));
+		now = mono_now();
+	}
+	c->round_ns += now.ns - start.ns;
+	if (!list_is_empty(&c->round)) {
+		io_timer_in_ms(c->loop, timer, 0);
+		return;
+	}
+	c->flush.ended = now;
+	c->flush.cost_ns = c->round_ns;
+	if (!list_is_empty(&c->flush.due))
+		core_flush_soon(c);
+}
+
+static void lane_init(struct lane *l, void (*on_fire)(struct io_timer *t))
+{
+	list_init(&l->due);
+	io_timer_init(&l->timer, on_fire);
+}
+
+static void bury(struct control *c)
+{
+	struct list *first;
+
+	while ((first = list_pop(&c->graveyard)))
+		model_node_free(list_entry(first, struct tn_node, link));
+}
+
+static void on_bury(struct io_timer *timer)
+{
+	bury(container_of(timer, struct control, bury_timer));
+}
+
+void core_init(struct control *c)
+{
+	lane_init(&c->flush, on_flush);
+	lane_init(&c->urgent, on_urgent);
+	io_timer_init(&c->bury_timer, on_bury);
+	list_init(&c->round);
+	list_init(&c->graveyard);
+	list_init(&c->waiters);
+	buf_init(&c->last_frame.json, 1 << 16);
+	buf_init(&c->last_frame.frame, 1 << 20);
+}
+
+void core_fini(struct control *c)
+{
+	io_timer_stop(&c->flush.timer);
+	io_timer_stop(&c->urgent.timer);
+	io_timer_stop(&c->bury_timer);
+	buf_fini(&c->last_frame.json);
+	buf_fini(&c->last_frame.frame);
+	bury(c);
+}
+
+static void each_stream(struct tn_node *n, void (*mark)(struct mapview *v, int64_t id), int64_t id,
+			bool urgent)
 {
 	list_each (it, &n->streams) {
 		struct mapstream *s = mapstream_of(it);
 
 		mark(mapstream_view(s), id);
-		mapstream_due(s);
+		if (urgent)
+			mapstream_urgent(s);
+		else
+			mapstream_due(s);
 	}
 }
 
@@ -134,6 +246,13 @@ static void mark_access(struct mapview *v, int64_t id)
 {
 	(void)id;
 	v->access_due = true;
+}
+
+/* Whether this peer is seen, and the rules that name its addresses. */
+static void mark_pair(struct mapview *v, int64_t id)
+{
+	v->rules_due = true;
+	mapview_peer_due(v, id);
 }
 
 static void mark_dns(struct mapview *v, int64_t id)
@@ -151,26 +270,50 @@ static void mark_profiles(struct mapview *v, int64_t id)
 void core_node_touched(struct control *c, struct tn_node *n)
 {
 	const struct access_peers *peers = model_peers(n);
+	bool urgent = model_is_urgent(n, n->rev_last - 1);
 
 	(void)c;
 	for (size_t i = 0; i < peers->n; i++)
-		each_stream(peers->v[i].node, mapview_peer_due, n->id);
-	each_stream(n, mark_self, 0);
+		each_stream(peers->v[i].node, mapview_peer_due, n->id, urgent);
+	each_stream(n, mark_self, 0, urgent);
 }
 
-void core_affected(struct control *c, struct access_ids *ids)
+void core_affected(struct tailnet *t, struct access_ids *ids)
 {
-	list_each (it, &c->model.tailnets) {
-		struct tailnet *t = list_entry(it, struct tailnet, link);
+	for (size_t i = 0; i < ids->n; i++) {
+		struct tn_node *n = model_node_by_id(t, ids->v[i]);
 
-		for (size_t i = 0; i < ids->n; i++) {
-			struct tn_node *n = model_node_by_id(t, ids->v[i]);
+		if (!n)
+			continue;
+		model_forget_peers(n);
+		each_stream(n, mark_access, 0, false);
+	}
+	access_ids_fini(ids);
+}
 
-			if (!n)
-				continue;
-			model_forget_peers(n);
-			each_stream(n, mark_access, 0);
-		}
+/*
+ * n came, changed or went. Where that alters n's own pairs alone, the others' answers are mended in
+ * one place instead of being asked for again: a join costs each of them one peer, not all.
+ */
+static void pairs_affected(struct tn_node *n, struct access_ids *ids)
+{
+	const struct access_peers *row = NULL;
+
+	if (!access_only_own_pairs(n)) {
+		core_affected(n->tailnet, ids);
+		return;
+	}
+	model_forget_peers(n);
+	each_stream(n, mark_access, 0, false);
+	if (!n->gone)
+		row = model_peers(n);
+	for (size_t i = 0; i < ids->n; i++) {
+		struct tn_node *other = model_node_by_id(n->tailnet, ids->v[i]);
+
+		if (!other || other == n)
+			continue;
+		model_mend_peers(other, n, row && model_find_peer(row, other->id));
+		each_stream(other, mark_pair, n->id, false);
 	}
 	access_ids_fini(ids);
 }
@@ -200,7 +343,7 @@ void core_node_changed(struct control *c, struct tn_node *n)
 	model_touch(&c->model, n, PART_WHOLE);
 	access_node_changed(n, &ids);
 	access_ids_add(&ids, n->id);
-	core_affected(c, &ids);
+	pairs_affected(n, &ids);
 	core_node_touched(c, n);
 }
 
@@ -220,11 +363,12 @@ int core_delete_node(struct control *c, struct tn_node *n, struct err *err)
 	model_remove_node(&c->model, n);
 	core_key_revoked(c, &n->key);
 	access_node_gone(n, &ids);
-	core_affected(c, &ids);
+	pairs_affected(n, &ids);
 	list_each_safe (it, &n->streams)
 		mapstream_goodbye(mapstream_of(it));
+	/* The caller may still look at it. */
 	list_append(&c->graveyard, &n->link);
-	core_flush_soon(c);
+	io_timer_in_ms(c->loop, &c->bury_timer, 0);
 	return 0;
 }
 
@@ -232,17 +376,18 @@ void core_users_changed(struct control *c, struct tailnet *t)
 {
 	struct access_ids ids = { 0 };
 
+	(void)c;
 	access_users_changed(t, &ids);
-	core_affected(c, &ids);
+	core_affected(t, &ids);
 	list_each (it, &t->nodes)
-		each_stream(list_entry(it, struct tn_node, link), mark_profiles, 0);
+		each_stream(list_entry(it, struct tn_node, link), mark_profiles, 0, false);
 }
 
 void core_dns_changed(struct control *c, struct tailnet *t)
 {
 	(void)c;
 	list_each (it, &t->nodes)
-		each_stream(list_entry(it, struct tn_node, link), mark_dns, 0);
+		each_stream(list_entry(it, struct tn_node, link), mark_dns, 0, false);
 }
 
 int core_set_policy(struct control *c, struct tailnet *t, struct bytes text, const char *actor,
@@ -267,7 +412,7 @@ int core_set_policy(struct control *c, struct tailnet *t, struct bytes text, con
 			access_node_changed(n, &ids);
 		}
 	}
-	core_affected(c, &ids);
+	core_affected(t, &ids);
 	return 0;
 }
 
@@ -283,7 +428,7 @@ static void set_online(struct control *c, struct tn_node *n, bool online)
 	n->last_seen = wall_now();
 	model_touch(&c->model, n, PART_ONLINE);
 	access_node_online(n, &ids);
-	core_affected(c, &ids);
+	core_affected(n->tailnet, &ids);
 	core_node_touched(c, n);
 }
 

@@ -42,6 +42,20 @@ struct counters {
 	    frame_bytes, keepalives, commits, commit_errors;
 };
 
+/* Streams with something to say, told in rounds. */
+struct lane {
+	struct list due;
+	struct io_timer timer;
+	struct mono ended; /* the last round, and what it cost */
+	int64_t cost_ns;
+};
+
+/* The last short frame: a change that many see is encoded once. */
+struct last_frame {
+	struct buf json, frame;
+	bool zstd;
+};
+
 struct control {
 	struct loop *loop;
 	struct log_sink *sink;
@@ -66,21 +80,22 @@ struct control {
 	ZSTD_CCtx *zstd;
 	size_t keepalive_zstd; /* length of a compressed keep-alive, 0: not known yet */
 
-	struct list due;       /* map streams with something to say */
-	struct list graveyard; /* deleted nodes, until the streams were told */
+	struct lane flush, urgent;
+	struct list round; /* streams of the flush that is under way */
+	int64_t round_ns;  /* what it cost so far */
+	struct last_frame last_frame;
+	struct list graveyard; /* deleted nodes, until the end of the turn */
 	struct list waiters;   /* answers that wait for the disk */
-	struct io_timer flush_timer, commit_timer, sweep_timer;
-	bool flush_due, stopping;
+	struct io_timer bury_timer, commit_timer, sweep_timer;
+	bool stopping;
 	size_t n_streams;
-	struct mono flushed; /* the end of the last flush */
-	int64_t flush_cost_ns;
 	struct counters count;
 };
 
 /* A node changed in parts that its peers see: they are told soon. */
 void core_node_touched(struct control *c, struct tn_node *n);
-/* Answers of the policy changed for these nodes. Empties ids. */
-void core_affected(struct control *c, struct access_ids *ids);
+/* Answers of the policy changed for these nodes of t. Empties ids. */
+void core_affected(struct tailnet *t, struct access_ids *ids);
 /* n is in the model: tell whoever may see it. Also after changes of tags, owner, routes. */
 void core_node_changed(struct control *c, struct tn_node *n);
 /* The key is nobody's any more: the relay inside cuts it off. */
@@ -106,6 +121,9 @@ int core_commit_now(struct control *c, struct err *err);
 void core_answer_when_durable(struct control *c, struct http_exchange *x);
 
 struct mapview_world core_world(const struct control *c);
+void core_init(struct control *c);
+void core_fini(struct control *c); /* no stream is left */
 void core_flush_soon(struct control *c);
+void core_urgent_soon(struct control *c);
 void core_audit(struct control *c, const struct tailnet *t, const char *actor, const char *action,
 		const char *target, const char *detail);

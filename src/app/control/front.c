@@ -97,7 +97,7 @@ static struct ts2021 *channel_of(struct control *c, struct bytes base64, struct 
 static void over_websocket(struct control *c, struct http_exchange *x,
 			   const struct http_request *req)
 {
-	struct addrport peer = req->peer;
+	struct addrport peer = origin_of(&c->conf.proxies, req);
 	char handshake[256];
 	struct stream *s;
 	struct ts2021 *t;
@@ -124,8 +124,8 @@ static void on_ts2021(void *arg, struct http_exchange *x, const struct http_requ
 {
 	struct bytes upgrade = http_header_get(req, "upgrade"),
 		     handshake = http_header_get(req, TS2021_HEADER);
-	struct addrport peer = req->peer;
 	struct control *c = arg;
+	struct addrport peer = origin_of(&c->conf.proxies, req);
 	struct stream *s;
 	struct ts2021 *t;
 	struct err err;

@@ -12,6 +12,7 @@
 
 enum {
 	FRAME_MAX = 256 << 20,
+	LAST_FRAME_MAX = 4096,
 	KEEPALIVE_MS = 50000,
 	KEEPALIVE_SPREAD_MS = 8000,
 	ZSTD_LEVEL = 1,
@@ -25,9 +26,8 @@ struct mapstream {
 	struct http_exchange *x;
 	struct mapview view;
 	bool zstd, with_peers, is_due;
-	uint64_t generation;
 	struct io_timer keepalive;
-	struct list node_link, due_link;
+	struct list node_link, due_link, urgent_link;
 };
 
 struct mapstream *mapstream_of(struct list *node_link)
@@ -38,6 +38,11 @@ struct mapstream *mapstream_of(struct list *node_link)
 struct mapstream *mapstream_of_due(struct list *due_link)
 {
 	return list_entry(due_link, struct mapstream, due_link);
+}
+
+struct mapstream *mapstream_of_urgent(struct list *urgent_link)
+{
+	return list_entry(urgent_link, struct mapstream, urgent_link);
 }
 
 struct mapview *mapstream_view(struct mapstream *s)
@@ -108,19 +113,47 @@ static void arm_keepalive(struct mapstream *s)
 		       KEEPALIVE_MS + (int64_t)rng_below(&s->c->rng, KEEPALIVE_SPREAD_MS));
 }
 
-static bool send_frame(struct mapstream *s, struct buf *json, bool is_keepalive)
+/* A change that many see is the same text for all of them: the last frame is kept. */
+static bool frame_again(struct control *c, bool zstd, struct buf *json)
+{
+	struct last_frame *last = &c->last_frame;
+
+	if (last->json.n && last->zstd == zstd &&
+	    bytes_equal(buf_bytes(&last->json), buf_bytes(json)))
+		return true;
+	buf_clear(&last->json);
+	last->zstd = zstd;
+	if (json->n <= LAST_FRAME_MAX)
+		(void)buf_append(&last->json, buf_bytes(json));
+	if (frame(c, zstd, json, false, &last->frame))
+		return true;
+	buf_clear(&last->json);
+	return false;
+}
+
+static void send_bytes(struct mapstream *s, struct bytes frame_bytes)
+{
+	s->c->count.frames++;
+	s->c->count.frame_bytes += frame_bytes.n;
+	http_reply_send(s->x, frame_bytes);
+	arm_keepalive(s);
+}
+
+static bool send_frame(struct mapstream *s, struct buf *json)
 {
 	struct buf out;
 	bool ok;
 
-	buf_init(&out, FRAME_MAX);
-	ok = frame(s->c, s->zstd, json, is_keepalive, &out);
-	if (ok) {
-		s->c->count.frames++;
-		s->c->count.frame_bytes += out.n;
-		http_reply_send(s->x, buf_bytes(&out));
-		arm_keepalive(s);
+	if (json->n <= LAST_FRAME_MAX) {
+		ok = frame_again(s->c, s->zstd, json);
+		if (ok)
+			send_bytes(s, buf_bytes(&s->c->last_frame.frame));
+		return ok;
 	}
+	buf_init(&out, FRAME_MAX);
+	ok = frame(s->c, s->zstd, json, false, &out);
+	if (ok)
+		send_bytes(s, buf_bytes(&out));
 	buf_fini(&out);
 	return ok;
 }
@@ -131,6 +164,7 @@ static void release(struct mapstream *s)
 {
 	io_timer_stop(&s->keepalive);
 	list_remove(&s->due_link);
+	list_remove(&s->urgent_link);
 	list_remove(&s->node_link);
 	s->c->n_streams--;
 	core_stream_closed(s->c, s->view.node);
@@ -154,13 +188,16 @@ static void on_drain(void *arg)
 static void on_keepalive(struct io_timer *t)
 {
 	struct mapstream *s = container_of(t, struct mapstream, keepalive);
-	struct buf json;
+	struct buf json, out;
 
 	buf_init(&json, 64);
+	buf_init(&out, 256);
 	(void)buf_append_str(&json, keepalive_json);
 	s->c->count.keepalives++;
-	(void)send_frame(s, &json, true);
+	if (frame(s->c, s->zstd, &json, true, &out))
+		send_bytes(s, buf_bytes(&out));
 	buf_fini(&json);
+	buf_fini(&out);
 }
 
 void mapstream_end(struct mapstream *s)
@@ -173,6 +210,13 @@ void mapstream_end(struct mapstream *s)
 	http_reply_end(x);
 }
 
+static void broken(struct mapstream *s)
+{
+	log_error(&s->c->log, "map of node %s could not be written, its stream ended",
+		  s->view.node->name);
+	mapstream_end(s);
+}
+
 static void next_frame(struct mapstream *s)
 {
 	struct mapview_world w = core_world(s->c);
@@ -181,32 +225,67 @@ static void next_frame(struct mapstream *s)
 
 	buf_init(&json, FRAME_MAX);
 	if (mapview_next(&s->view, &w, s->with_peers, &json))
-		ok = send_frame(s, &json, false);
+		ok = send_frame(s, &json);
 	buf_fini(&json);
-	if (!ok) {
-		log_error(&s->c->log, "map of node %s could not be written, its stream ended",
-			  s->view.node->name);
-		mapstream_end(s);
-	}
+	if (!ok)
+		broken(s);
+}
+
+/* A slow reader keeps its marks; when it has read it gets one delta for all of them. */
+static bool is_slow(const struct mapstream *s)
+{
+	return http_reply_queued(s->x) > STREAM_HIGH;
 }
 
 void mapstream_due(struct mapstream *s)
 {
 	s->is_due = true;
-	if (!list_is_empty(&s->due_link))
-		return;
-	list_append(&s->c->due, &s->due_link);
-	core_flush_soon(s->c);
+	if (list_is_empty(&s->due_link)) {
+		list_append(&s->c->flush.due, &s->due_link);
+		core_flush_soon(s->c);
+	}
+}
+
+void mapstream_urgent(struct mapstream *s)
+{
+	s->is_due = true;
+	if (list_is_empty(&s->urgent_link))
+		list_append(&s->c->urgent.due, &s->urgent_link);
+	core_urgent_soon(s->c);
 }
 
 void mapstream_flush(struct mapstream *s)
 {
 	list_remove(&s->due_link);
-	/* A slow reader keeps its marks; when it has read it gets one delta for all of them. */
-	if (http_reply_queued(s->x) > STREAM_HIGH)
+	list_remove(&s->urgent_link);
+	if (is_slow(s))
 		return;
 	s->is_due = false;
 	next_frame(s);
+}
+
+/* Nothing heavy waits for this stream: it gets all there is. Else the patches go ahead of it. */
+void mapstream_flush_urgent(struct mapstream *s)
+{
+	struct mapview_world w = core_world(s->c);
+	struct buf json;
+	bool ok = true;
+
+	if (!mapview_is_heavy(&s->view)) {
+		mapstream_flush(s);
+		return;
+	}
+	list_remove(&s->urgent_link);
+	if (is_slow(s) || !s->with_peers)
+		return;
+	buf_init(&json, FRAME_MAX);
+	if (mapview_urgent(&s->view, &w, &json))
+		ok = send_frame(s, &json);
+	buf_fini(&json);
+	if (!ok)
+		broken(s);
+	else
+		mapstream_due(s);
 }
 
 void mapstream_goodbye(struct mapstream *s)
@@ -216,7 +295,7 @@ void mapstream_goodbye(struct mapstream *s)
 
 	buf_init(&json, FRAME_MAX);
 	mapview_goodbye(&s->view, &w, &json);
-	(void)send_frame(s, &json, false);
+	(void)send_frame(s, &json);
 	buf_fini(&json);
 	mapstream_end(s);
 }
@@ -231,6 +310,7 @@ static struct mapstream *stream_new(struct control *c, struct tn_node *n, struct
 	s->zstd = bytes_equal_str(r->compress, "zstd");
 	s->with_peers = !r->omit_peers;
 	list_init(&s->due_link);
+	list_init(&s->urgent_link);
 	io_timer_init(&s->keepalive, on_keepalive);
 	mapview_init(&s->view, n, r->version);
 	return s;

@@ -31,8 +31,11 @@ void mapstream_unknown(struct control *c, struct http_exchange *x,
 /* For the owner of the node's list of streams. */
 struct mapstream *mapstream_of(struct list *node_link);
 struct mapview *mapstream_view(struct mapstream *s);
-void mapstream_due(struct mapstream *s);   /* the view has something to say, soon */
-void mapstream_flush(struct mapstream *s); /* says it */
+void mapstream_due(struct mapstream *s);    /* the view has something to say, soon */
+void mapstream_urgent(struct mapstream *s); /* before what is only due */
+void mapstream_flush(struct mapstream *s);  /* says it */
+void mapstream_flush_urgent(struct mapstream *s);
 struct mapstream *mapstream_of_due(struct list *due_link);
+struct mapstream *mapstream_of_urgent(struct list *urgent_link);
 void mapstream_goodbye(struct mapstream *s); /* last frame, end; s is gone */
 void mapstream_end(struct mapstream *s);     /* s is gone */

@@ -35,15 +35,16 @@ void mapview_fini(struct mapview *v)
 	mem_free(v->peers);
 	mem_free(v->profiles);
 	mem_free(v->due);
+	filterparts_fini(&v->filter);
 	*v = (struct mapview){ 0 };
 }
 
 void mapview_peer_due(struct mapview *v, int64_t id)
 {
-	if (v->all_peers_due || (v->n_due && v->due[v->n_due - 1] == id))
+	if (v->access_due || (v->n_due && v->due[v->n_due - 1] == id))
 		return;
 	if (v->n_due == DUE_MAX) {
-		v->all_peers_due = true;
+		v->access_due = true; /* all peers are compared */
 		v->n_due = 0;
 		return;
 	}
@@ -156,22 +157,25 @@ static void refresh_profiles(struct frame *f)
 
 /* ---- peers ---- */
 
-static void put_peer(struct frame *f, struct mapview_peer *p)
+static bool put_patch(struct frame *f, struct mapview_peer *p, struct tn_node *n)
 {
-	struct tn_node *n = model_node_by_id(f->v->node->tailnet, p->id);
-	struct node_frag *frag;
 	size_t mark = f->patches.n;
 
-	if (!n || n->rev_last <= p->rev)
-		return;
-	if (p->rev) {
-		comma(&f->patches);
-		if (fragment_patch(n, p->rev, f->w->now, &f->patches)) {
-			p->rev = n->rev_last;
-			return;
-		}
+	comma(&f->patches);
+	if (!fragment_patch(n, p->rev, f->w->now, &f->patches)) {
 		f->patches.n = mark;
+		return false;
 	}
+	p->rev = n->rev_last;
+	return true;
+}
+
+static void put_peer(struct frame *f, struct mapview_peer *p, struct tn_node *n)
+{
+	struct node_frag *frag;
+
+	if (n->rev_last <= p->rev || (p->rev && put_patch(f, p, n)))
+		return;
 	frag = fragment_peer(n, p->routes, f->w->now);
 	comma(&f->whole);
 	(void)buf_append(&f->whole, bytes_of(frag->p, frag->n));
@@ -201,23 +205,23 @@ static struct mapview_peer carry_over(const struct mapview_peer *old, const stru
 }
 
 /* Both lists ascend by id: one walk finds who came, who stayed and who left. */
-static void merge_peers(struct frame *f)
+static void put_all_peers(struct frame *f, const struct access_peers *now)
 {
 	struct mapview *v = f->v;
-	const struct access_peers *now = model_peers(v->node);
 	struct mapview_peer *next = mem_alloc((now->n + 1) * sizeof(*next));
 	size_t old = 0;
 
 	for (size_t i = 0; i < now->n; i++) {
-		int64_t id = now->v[i].node->id;
+		struct tn_node *n = now->v[i].node;
 
-		while (old < v->n_peers && v->peers[old].id < id)
+		while (old < v->n_peers && v->peers[old].id < n->id)
 			forget_peer(f, &v->peers[old++]);
-		if (old < v->n_peers && v->peers[old].id == id)
+		if (old < v->n_peers && v->peers[old].id == n->id)
 			next[i] = carry_over(&v->peers[old++], &now->v[i]);
 		else
 			next[i] =
-			    (struct mapview_peer){ id, 0, access_routes_ref(now->v[i].routes) };
+			    (struct mapview_peer){ n->id, 0, access_routes_ref(now->v[i].routes) };
+		put_peer(f, &next[i], n);
 	}
 	while (old < v->n_peers)
 		forget_peer(f, &v->peers[old++]);
@@ -226,11 +230,52 @@ static void merge_peers(struct frame *f)
 	v->n_peers = v->cap_peers = now->n;
 }
 
-static int by_id(const void *key, const void *peer)
+/* Where id is, or belongs. */
+static size_t place_of(const struct mapview *v, int64_t id)
 {
-	int64_t a = *(const int64_t *)key, b = ((const struct mapview_peer *)peer)->id;
+	size_t low = 0, high = v->n_peers;
 
-	return a < b ? -1 : a > b;
+	if (v->n_peers && v->peers[v->n_peers - 1].id < id)
+		return v->n_peers;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (v->peers[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct mapview_peer *find_peer(const struct mapview *v, int64_t id)
+{
+	size_t at = place_of(v, id);
+
+	return at < v->n_peers && v->peers[at].id == id ? &v->peers[at] : NULL;
+}
+
+static void put_due_peer(struct frame *f, const struct access_peers *now, int64_t id)
+{
+	const struct access_peer *is = model_find_peer(now, id);
+	struct mapview *v = f->v;
+	size_t at = place_of(v, id);
+	bool was = at < v->n_peers && v->peers[at].id == id;
+
+	if (is && was) {
+		v->peers[at] = carry_over(&v->peers[at], is);
+	} else if (is) {
+		mem_reserve(v->peers, v->n_peers, v->cap_peers);
+		memmove(&v->peers[at + 1], &v->peers[at], (v->n_peers - at) * sizeof(*v->peers));
+		v->peers[at] = (struct mapview_peer){ id, 0, access_routes_ref(is->routes) };
+		v->n_peers++;
+	} else if (was) {
+		forget_peer(f, &v->peers[at]);
+		v->n_peers--;
+		memmove(&v->peers[at], &v->peers[at + 1], (v->n_peers - at) * sizeof(*v->peers));
+	}
+	if (is)
+		put_peer(f, &v->peers[at], is->node);
 }
 
 static int ascending(const void *a, const void *b)
@@ -245,26 +290,15 @@ static void put_peers(struct frame *f)
 	struct mapview *v = f->v;
 
 	if (v->access_due || f->first) {
-		merge_peers(f);
-		v->all_peers_due = true;
-	}
-	if (v->all_peers_due) {
-		for (size_t i = 0; i < v->n_peers; i++)
-			put_peer(f, &v->peers[i]);
+		put_all_peers(f, model_peers(v->node));
 	} else if (v->n_due) {
-		qsort(v->due, v->n_due, sizeof(*v->due), ascending);
-		for (size_t i = 0; i < v->n_due; i++) {
-			struct mapview_peer *p = v->n_peers
-						     ? bsearch(&v->due[i], v->peers, v->n_peers,
-							       sizeof(*v->peers), by_id)
-						     : NULL;
+		const struct access_peers *now = model_peers(v->node);
 
-			if (p)
-				put_peer(f, p);
-		}
+		qsort(v->due, v->n_due, sizeof(*v->due), ascending);
+		for (size_t i = 0; i < v->n_due; i++)
+			put_due_peer(f, now, v->due[i]);
 	}
 	v->n_due = 0;
-	v->all_peers_due = false;
 	put_array(f, f->first ? "Peers" : "PeersChanged", &f->whole);
 	put_array(f, "PeersRemoved", &f->removed);
 	put_array(f, "PeersChangedPatch", &f->patches);
@@ -329,15 +363,19 @@ static void put_dns(struct frame *f)
 	arena_fini(&arena);
 }
 
-static void put_access(struct frame *f)
+static void put_rules(struct frame *f)
 {
 	struct buf text;
 
 	buf_init(&text, PART_MAX);
-	(void)buf_append_str(&text, "{\"base\":");
-	access_filter(f->v->node, &text);
-	(void)buf_append_str(&text, "}");
-	put_if_new(f, "PacketFilters", buf_bytes(&text), &f->v->filter_hash);
+	access_filter(f->v->node, &f->v->filter, &text);
+	if (text.n) {
+		f->any = true;
+		json_key(&f->o, "PacketFilters");
+		json_open_object(&f->o);
+		json_put_raw(&f->o, buf_bytes(&text));
+		json_close_object(&f->o);
+	}
 	buf_clear(&text);
 	access_ssh(f->v->node, f->w->base_url, &text);
 	if (!text.n && f->v->ssh_hash > 1) /* there was one: take it back */
@@ -375,8 +413,8 @@ bool mapview_next(struct mapview *v, const struct mapview_world *w, bool with_pe
 		put_peers(&f);
 	if (f.first || v->dns_due)
 		put_dns(&f);
-	if (f.first || v->access_due)
-		put_access(&f);
+	if (f.first || v->access_due || v->rules_due)
+		put_rules(&f);
 	if (v->profiles_due)
 		refresh_profiles(&f);
 	put_array(&f, "UserProfiles", &f.profiles);
@@ -384,7 +422,29 @@ bool mapview_next(struct mapview *v, const struct mapview_world *w, bool with_pe
 		put_first(&f);
 	json_close_object(&f.o);
 	v->started = true;
-	v->self_due = v->access_due = v->derp_due = v->dns_due = v->profiles_due = false;
+	v->self_due = v->access_due = v->rules_due = v->derp_due = v->dns_due = v->profiles_due =
+	    false;
+	frame_fini(&f);
+	return f.any;
+}
+
+bool mapview_urgent(struct mapview *v, const struct mapview_world *w, struct buf *out)
+{
+	struct frame f;
+
+	if (!v->started)
+		return false;
+	frame_init(&f, v, w, out);
+	json_open_object(&f.o);
+	for (size_t i = 0; i < v->n_due; i++) {
+		struct mapview_peer *p = find_peer(v, v->due[i]);
+		struct tn_node *n = p ? model_node_by_id(v->node->tailnet, p->id) : NULL;
+
+		if (n && p->rev && model_is_urgent(n, p->rev))
+			(void)put_patch(&f, p, n);
+	}
+	put_array(&f, "PeersChangedPatch", &f.patches);
+	json_close_object(&f.o);
 	frame_fini(&f);
 	return f.any;
 }

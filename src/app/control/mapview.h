@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/control/filterparts.h"
 #include "base/bytes.h"
 #include "base/wall.h"
 
@@ -36,11 +37,12 @@ struct mapview {
 	size_t n_peers, cap_peers;
 	struct mapview_profile *profiles;
 	size_t n_profiles, cap_profiles;
-	uint64_t self_hash, derp_hash, dns_hash, filter_hash, ssh_hash;
+	uint64_t self_hash, derp_hash, dns_hash, ssh_hash;
+	struct filterparts filter;
 	bool started;
-	/* What may have changed since the last frame. */
-	bool self_due, access_due, derp_due, dns_due, profiles_due, all_peers_due;
-	int64_t *due;
+	/* What may have changed since the last frame. access_due: every answer of the policy. */
+	bool self_due, access_due, rules_due, derp_due, dns_due, profiles_due;
+	int64_t *due; /* peers that came, changed or left */
 	size_t n_due, cap_due;
 };
 
@@ -57,6 +59,16 @@ void mapview_peer_due(struct mapview *v, int64_t id);
 /* Appends the next frame: the whole map first, deltas then. False: there is nothing to say. */
 bool mapview_next(struct mapview *v, const struct mapview_world *w, bool with_peers,
 		  struct buf *out);
+/*
+ * Appends a frame with what cannot wait: patches of peers whose endpoints, relay or keys are new.
+ * All marks stay. False: there is nothing of the kind.
+ */
+bool mapview_urgent(struct mapview *v, const struct mapview_world *w, struct buf *out);
+/* Anything marked but peers and the node itself: a frame that costs more. */
+static inline bool mapview_is_heavy(const struct mapview *v)
+{
+	return v->access_due || v->rules_due || v->derp_due || v->dns_due || v->profiles_due;
+}
 /* The last frame for a node that was deleted. */
 void mapview_goodbye(const struct mapview *v, const struct mapview_world *w, struct buf *out);
 uint64_t mapview_hash(struct bytes b);

@@ -436,11 +436,63 @@ void model_forget_peers(struct tn_node *n)
 	n->peers = NULL;
 }
 
+/* Where id is, or belongs. */
+static size_t peer_place(const struct access_peers *p, int64_t id)
+{
+	size_t low = 0, high = p->n;
+
+	/* Who came last has the largest id. */
+	if (p->n && p->v[p->n - 1].node->id < id)
+		return p->n;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (p->v[middle].node->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+const struct access_peer *model_find_peer(const struct access_peers *p, int64_t id)
+{
+	size_t at = peer_place(p, id);
+
+	return at < p->n && p->v[at].node->id == id ? &p->v[at] : NULL;
+}
+
+void model_mend_peers(struct tn_node *viewer, struct tn_node *n, bool sees)
+{
+	struct access_peers *p = viewer->peers;
+	size_t at = p ? peer_place(p, n->id) : 0;
+	bool there = p && at < p->n && p->v[at].node == n;
+
+	if (!p || there == sees)
+		return;
+	if (sees) {
+		mem_reserve(p->v, p->n, p->cap);
+		memmove(&p->v[at + 1], &p->v[at], (p->n - at) * sizeof(*p->v));
+		p->v[at] = (struct access_peer){ n, NULL };
+		p->n++;
+	} else {
+		access_routes_unref(p->v[at].routes);
+		p->n--;
+		memmove(&p->v[at], &p->v[at + 1], (p->n - at) * sizeof(*p->v));
+	}
+}
+
 void model_touch(struct model *m, struct tn_node *n, enum node_part part)
 {
 	n->rev[part] = n->rev_last = ++m->rev;
 	fragment_unref(n->frag);
 	n->frag = NULL;
+}
+
+bool model_is_urgent(const struct tn_node *n, uint64_t rev)
+{
+	return n->rev[PART_ENDPOINTS] > rev || n->rev[PART_DERP] > rev ||
+	       n->rev[PART_DISCO] > rev || n->rev[PART_KEY] > rev;
 }
 
 bool model_node_is_expired(const struct tn_node *n, struct wall now)

@@ -21,6 +21,7 @@
 #include "crypto/keytext.h"
 
 struct access;
+struct access_peer;
 struct access_peers;
 struct tailcfg_hostinfo;
 
@@ -104,6 +105,9 @@ struct tn_node {
 	uint64_t rev[NODE_PARTS];
 	uint64_t rev_last; /* the largest of rev */
 
+	/* kept by access: routes as the policy saw them last and before; one holds nodes' addresses
+	 */
+	bool has_routes, had_routes, holds_nodes;
 	struct access_peers *peers; /* whom it sees and who sees it; NULL: to be asked for again */
 	struct list streams;        /* map streams of this node */
 	struct node_frag *frag;
@@ -138,7 +142,7 @@ struct tailnet {
 	struct map node_by_id, node_by_name, node_by_ip;
 	struct map node_by_machine; /* one of the ring */
 	struct access *access;
-	size_t n_nodes;
+	size_t n_nodes, n_route_holders;
 };
 
 struct model {
@@ -184,7 +188,13 @@ bool model_next_ip(struct tailnet *t, struct ip *v4, struct ip *v6);
 /* Cached answer of access_peers(). */
 const struct access_peers *model_peers(struct tn_node *n);
 void model_forget_peers(struct tn_node *n);
+/* viewer now sees n, or no longer does: mends the cached answer. n has no routes. */
+void model_mend_peers(struct tn_node *viewer, struct tn_node *n, bool sees);
+/* The place of id among p; NULL: not there. */
+const struct access_peer *model_find_peer(const struct access_peers *p, int64_t id);
 void model_touch(struct model *m, struct tn_node *n, enum node_part part);
+/* Since rev changed what connections depend on: endpoints, relay, keys. */
+bool model_is_urgent(const struct tn_node *n, uint64_t rev);
 
 bool model_node_is_expired(const struct tn_node *n, struct wall now);
 static inline bool model_node_is_tagged(const struct tn_node *n)

@@ -239,7 +239,7 @@ void page_login_post(void *arg, struct http_exchange *x, const struct http_reque
 		page_gone(x);
 		return;
 	}
-	if (!rate_allow(&c->login_rate, req->peer.ip, loop_now(c->loop))) {
+	if (!rate_allow(&c->login_rate, origin_of(&c->conf.proxies, req).ip, loop_now(c->loop))) {
 		http_add_header(x, "retry-after", "60");
 		page_say(x, 429, "Too many tries", "Wait a minute, then try again.");
 		return;

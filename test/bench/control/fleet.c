@@ -12,6 +12,8 @@ static bool is_settled(const struct node *n)
 
 	if (n->state != NODE_UP || n->view.n != n->want_peers)
 		return false;
+	if (n->view.filters < n->want_filters)
+		return false;
 	if (n->want_online >= 0 && (int64_t)n->view.n_online != n->want_online)
 		return false;
 	if (!n->want_id)

@@ -26,7 +26,7 @@ struct fleet {
 	double *samples_ms; /* begin to each affected node, over all repetitions */
 	size_t n_samples, samples_cap;
 	size_t errors;
-	char first_error[256];
+	char first_error[700];
 };
 
 void fleet_init(struct fleet *f, struct loop *loop, size_t n, size_t spare, size_t group_size,

@@ -30,6 +30,7 @@ void node_world_init(struct node_world *w)
 
 void node_world_fini(struct node_world *w)
 {
+	mem_free(w->tagged_keys);
 	arena_fini(&w->arena);
 	buf_fini(&w->plain);
 	ZSTD_freeDCtx(w->zstd);
@@ -245,30 +246,45 @@ static void updated(void *arg, const struct err *err)
 		poll_map(n);
 }
 
+static const char *auth_key(const struct node *n)
+{
+	const struct node_world *w = n->world;
+
+	return w->tagged_keys ? w->tagged_keys[n->group * 2 + n->ephemeral] : w->auth_key;
+}
+
+static const char *wanted_tags(const struct node *n, char out[32])
+{
+	out[0] = 0;
+	if (!n->world->tagged_keys)
+		(void)snprintf(out, 32, "\"tag:g%u\"", n->group);
+	return out;
+}
+
 void node_update(struct node *n)
 {
-	char key[KEYTEXT_MAX], disco[KEYTEXT_MAX], text[768];
+	char key[KEYTEXT_MAX], disco[KEYTEXT_MAX], text[768], tags[32];
 
 	(void)snprintf(text, sizeof(text),
 		       "{\"Version\":%d,\"NodeKey\":\"%s\",\"DiscoKey\":\"%s\",\"OmitPeers\":true,"
 		       "\"Endpoints\":[\"192.0.2.%u:%u\",\"10.0.0.%u:%u\"],\"EndpointTypes\":[2,1],"
 		       "\"Hostinfo\":{\"OS\":\"linux\",\"Hostname\":\"n%u\","
-		       "\"RequestTags\":[\"tag:g%u\"],\"NetInfo\":{\"PreferredDERP\":1}}}",
+		       "\"RequestTags\":[%s],\"NetInfo\":{\"PreferredDERP\":1}}}",
 		       NODE_CAPABILITY, keytext_format(&n->node_key, KEY_NODE, key),
 		       keytext_format(&n->disco, KEY_DISCO, disco), n->index % 250 + 1, n->port,
-		       n->index % 250 + 1, n->port, n->index, n->group);
+		       n->index % 250 + 1, n->port, n->index, wanted_tags(n, tags));
 	call(n, "/machine/map", bytes_str(text), updated);
 }
 
 static void registered(void *arg, const struct err *err)
 {
 	struct node *n = arg;
-	char text[400];
+	char text[900];
 
 	if (!went_well(n, err, "register"))
 		return;
 	if (!strstr(buf_cstr(&n->answer), "\"MachineAuthorized\":true")) {
-		(void)snprintf(text, sizeof(text), "register: %.250s", buf_cstr(&n->answer));
+		(void)snprintf(text, sizeof(text), "register: %.700s", buf_cstr(&n->answer));
 		lost(n, text);
 		return;
 	}
@@ -278,14 +294,14 @@ static void registered(void *arg, const struct err *err)
 
 static void send_register(struct node *n)
 {
-	char key[KEYTEXT_MAX], text[768];
+	char key[KEYTEXT_MAX], text[768], tags[32];
 
 	(void)snprintf(text, sizeof(text),
 		       "{\"Version\":%d,\"NodeKey\":\"%s\",\"Auth\":{\"AuthKey\":\"%s\"},"
 		       "\"Ephemeral\":%s,\"Hostinfo\":{\"OS\":\"linux\",\"Hostname\":\"n%u\","
-		       "\"RequestTags\":[\"tag:g%u\"]}}",
-		       NODE_CAPABILITY, keytext_format(&n->node_key, KEY_NODE, key),
-		       n->world->auth_key, n->ephemeral ? "true" : "false", n->index, n->group);
+		       "\"RequestTags\":[%s]}}",
+		       NODE_CAPABILITY, keytext_format(&n->node_key, KEY_NODE, key), auth_key(n),
+		       n->ephemeral ? "true" : "false", n->index, wanted_tags(n, tags));
 	call(n, "/machine/register", bytes_str(text), registered);
 }
 
@@ -335,7 +351,7 @@ static void on_stream(void *arg, struct stream *s, const struct http_header *hea
 static void on_fail(void *arg, unsigned status, const struct err *why)
 {
 	struct node *n = arg;
-	char text[400];
+	char text[900];
 
 	n->upgrading = NULL;
 	(void)snprintf(text, sizeof(text), "upgrade: status %u: %s", status, why->text);

@@ -19,7 +19,7 @@ struct loop;
 struct ts2021;
 typedef struct ZSTD_DCtx_s ZSTD_DCtx;
 
-enum { NODE_CAPABILITY = 145 };
+enum { NODE_CAPABILITY = 145, NODE_KEY_TEXT = 160 };
 
 enum node_state { NODE_IDLE, NODE_JOINING, NODE_UP, NODE_LOST };
 
@@ -30,7 +30,10 @@ struct node_world {
 	struct loop *loop;
 	struct addrport server; /* on loopback */
 	struct key server_key;
-	char auth_key[160];
+	char auth_key[NODE_KEY_TEXT];
+	/* Where keys hold the tags: of each group, one for lasting nodes, one for ephemeral ones.
+	 */
+	char (*tagged_keys)[NODE_KEY_TEXT];
 	struct rng rng;
 	struct arena arena;
 	struct buf plain;
@@ -57,6 +60,7 @@ struct node {
 	int64_t want_online; /* -1: any */
 	int64_t want_id;     /* 0: none */
 	uint16_t want_port;
+	uint64_t want_filters; /* at least so many frames with rules */
 
 	struct http_upgrading *upgrading;
 	struct ts2021 *channel; /* while upgrading */

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "base/json.h"
@@ -27,10 +28,12 @@ double report_percentile(double *v, size_t n, double p)
 
 void report_print(const struct report *r)
 {
-	printf("\n%zu nodes, each sees up to %zu peers; server %.1f MiB resident when all were in, "
+	printf("\n%s: %zu nodes, each sees up to %zu peers; server %.1f MiB resident when all were "
+	       "in, "
 	       "%.1f MiB at the end; idle CPU %.2f %%; generator %.1f MiB\n\n",
-	       r->nodes, r->group - 1, (double)r->rss_kib / 1024, (double)r->rss_end_kib / 1024,
-	       r->idle_cpu_percent, (double)r->generator_rss_kib / 1024);
+	       r->name, r->nodes, r->group - 1, (double)r->rss_kib / 1024,
+	       (double)r->rss_end_kib / 1024, r->idle_cpu_percent,
+	       (double)r->generator_rss_kib / 1024);
 	printf("%-26s %5s %8s %10s %10s %10s %10s %11s %12s %6s %5s\n", "event", "times",
 	       "affected", "last p50", "last p99", "node p50", "node p99", "CPU", "bytes", "errors",
 	       "deaf");
@@ -74,7 +77,65 @@ static void put_figure(struct json_out *o, const struct figure *f)
 	json_close_object(o);
 }
 
-int report_write(const struct report *r, const char *path, struct err *err)
+static const struct figure *find(const struct report *r, const char *name)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (strcmp(r->figures[i].name, name) == 0)
+			return &r->figures[i];
+	return NULL;
+}
+
+static void put_ratio(double peer, double ours)
+{
+	if (ours > 0 && peer > 0)
+		printf(" %9.1fx", peer / ours);
+	else
+		printf(" %10s", "-");
+}
+
+void report_compare(const struct report *ours, const struct report *peer)
+{
+	printf("\n%s in multiples of %s\n\n%-26s %10s %10s %10s %10s  %s\n", peer->name, ours->name,
+	       "event", "last p50", "last p99", "CPU", "bytes", "");
+	for (size_t i = 0; i < ours->n; i++) {
+		const struct figure *a = &ours->figures[i], *b = find(peer, a->name);
+
+		printf("%-26s", a->name);
+		if (!b) {
+			printf(" not reached by %s\n", peer->name);
+			continue;
+		}
+		put_ratio(b->p50_ms, a->p50_ms);
+		put_ratio(b->p99_ms, a->p99_ms);
+		put_ratio(b->cpu_ms, a->cpu_ms);
+		put_ratio(b->bytes, a->bytes);
+		printf("  %s\n", b->deaf ? "its news did not reach all in time" : "");
+	}
+	printf("%-26s", "resident, idle CPU");
+	put_ratio((double)peer->rss_kib, (double)ours->rss_kib);
+	put_ratio(peer->idle_cpu_percent, ours->idle_cpu_percent);
+	printf("\n");
+}
+
+static void put_report(struct json_out *o, const struct report *r)
+{
+	put(o, "nodes", (double)r->nodes);
+	put(o, "group", (double)r->group);
+	put(o, "rss_kib", (double)r->rss_kib);
+	put(o, "rss_end_kib", (double)r->rss_end_kib);
+	put(o, "generator_rss_kib", (double)r->generator_rss_kib);
+	put(o, "idle_cpu_percent", r->idle_cpu_percent);
+	json_key(o, "first_error");
+	json_put_cstr(o, r->first_error);
+	json_key(o, "events");
+	json_open_array(o);
+	for (size_t i = 0; i < r->n; i++)
+		put_figure(o, &r->figures[i]);
+	json_close_array(o);
+}
+
+int report_write(const struct report *r, const struct report *peer, const char *path,
+		 struct err *err)
 {
 	struct json_out o;
 	struct buf text;
@@ -83,19 +144,13 @@ int report_write(const struct report *r, const char *path, struct err *err)
 	buf_init(&text, 1 << 20);
 	json_out_init(&o, &text);
 	json_open_object(&o);
-	put(&o, "nodes", (double)r->nodes);
-	put(&o, "group", (double)r->group);
-	put(&o, "rss_kib", (double)r->rss_kib);
-	put(&o, "rss_end_kib", (double)r->rss_end_kib);
-	put(&o, "generator_rss_kib", (double)r->generator_rss_kib);
-	put(&o, "idle_cpu_percent", r->idle_cpu_percent);
-	json_key(&o, "first_error");
-	json_put_cstr(&o, r->first_error);
-	json_key(&o, "events");
-	json_open_array(&o);
-	for (size_t i = 0; i < r->n; i++)
-		put_figure(&o, &r->figures[i]);
-	json_close_array(&o);
+	put_report(&o, r);
+	if (peer) {
+		json_key(&o, peer->name);
+		json_open_object(&o);
+		put_report(&o, peer);
+		json_close_object(&o);
+	}
 	json_close_object(&o);
 	ret = file_write(path, buf_bytes(&text), 0644, err);
 	buf_fini(&text);

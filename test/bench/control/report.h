@@ -19,15 +19,20 @@ struct figure {
 enum { FIGURES_MAX = 16 };
 
 struct report {
+	const char *name; /* of the server */
 	size_t nodes, group;
 	double idle_cpu_percent;
 	long rss_kib, generator_rss_kib, rss_end_kib;
 	struct figure figures[FIGURES_MAX];
 	size_t n;
-	char first_error[256];
+	char first_error[700];
 };
 
 /* Sorts v. 0 when there are none. */
 double report_percentile(double *v, size_t n, double p);
 void report_print(const struct report *r);
-int report_write(const struct report *r, const char *path, struct err *err);
+/* The peer's figures divided by ours: above 1, ours is better. */
+void report_compare(const struct report *ours, const struct report *peer);
+/* peer: NULL when there was none. */
+int report_write(const struct report *r, const struct report *peer, const char *path,
+		 struct err *err);

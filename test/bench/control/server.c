@@ -12,14 +12,24 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/mono.h"
+#include "bench/control/node.h"
 #include "io/file.h"
 #include "io/loop.h"
 #include "io/proc.h"
 
-enum { START_MS = 30000, STOP_MS = 20000, COMMAND_MS = 60000, STEP_MS = 10, WORDS_MAX = 12 };
+enum {
+	START_MS = 30000,
+	STOP_MS = 20000,
+	COMMAND_MS = 60000,
+	STEP_MS = 10,
+	WORDS_MAX = 12,
+	COMMAND_OUT_MAX = 1 << 20
+};
 
 static void nap(void)
 {
@@ -56,12 +66,39 @@ static void path_in(const struct server *s, const char *name, char out[128])
 	(void)snprintf(out, 128, "%s/%s", s->dir, name);
 }
 
-int server_init(struct server *s, const char *program, struct err *err)
+/* Everything that costs time and is not asked for stays off; the rest are its defaults. */
+static void headscale_config(const struct server *s, uint16_t port, struct buf *out)
 {
-	char text[256], path[128];
-	uint16_t port;
+	(void)buf_printf(
+	    out,
+	    "server_url: http://127.0.0.1:%u\nlisten_addr: 127.0.0.1:%u\n"
+	    "metrics_listen_addr: 127.0.0.1:0\ngrpc_listen_addr: 127.0.0.1:0\n"
+	    "noise: { private_key_path: %s/noise.key }\n"
+	    "prefixes: { v4: 100.64.0.0/10, v6: \"fd7a:115c:a1e0::/48\", allocation: sequential }\n"
+	    "derp:\n  server: { enabled: true, region_id: 999, region_code: bench,"
+	    " region_name: bench, stun_listen_addr: \"127.0.0.1:%u\", private_key_path: "
+	    "%s/derp.key,"
+	    " automatically_add_embedded_derp_region: true }\n"
+	    "  urls: []\n  paths: []\n  auto_update_enabled: false\n"
+	    "disable_check_updates: true\nephemeral_node_inactivity_timeout: 30m\n"
+	    "database: { type: sqlite, sqlite: { path: %s/db.sqlite, write_ahead_log: true } }\n"
+	    "log: { level: warn }\npolicy: { mode: database }\n"
+	    "dns: { magic_dns: true, base_domain: bench.internal, override_local_dns: false,"
+	    " nameservers: { global: [] } }\nunix_socket: %s/admin.sock\n"
+	    "unix_socket_permission: \"0770\"\n",
+	    port, port, s->dir, port, s->dir, s->dir, s->dir);
+}
 
-	*s = (struct server){ .program = program, .dir = "/tmp/weft-bench-control-XXXXXX" };
+int server_init(struct server *s, enum server_kind kind, const char *program, struct err *err)
+{
+	char path[128];
+	struct buf text;
+	uint16_t port;
+	int ret;
+
+	*s = (struct server){ .program = program,
+			      .kind = kind,
+			      .dir = "/tmp/weft-bench-control-XXXXXX" };
 	if (access(program, X_OK) < 0)
 		return err_sys(err, "%s", program);
 	if (free_port(&port, err) < 0)
@@ -69,11 +106,18 @@ int server_init(struct server *s, const char *program, struct err *err)
 	if (!mkdtemp(s->dir))
 		return err_sys(err, "temporary folder");
 	s->at = (struct addrport){ ip_v4(127, 0, 0, 1), port };
-	(void)snprintf(text, sizeof(text),
-		       "state_dir: %s/state\nlisten: 127.0.0.1:%u\nstun_port: 0\nlog_level: warn\n",
-		       s->dir, port);
+	buf_init(&text, 8192);
+	if (kind == SERVER_HEADSCALE)
+		headscale_config(s, port, &text);
+	else
+		(void)buf_printf(&text,
+				 "state_dir: %s/state\nlisten: 127.0.0.1:%u\nstun_port: 0\n"
+				 "log_level: warn\n",
+				 s->dir, port);
 	path_in(s, "control.yaml", path);
-	return file_write(path, bytes_str(text), 0600, err);
+	ret = file_write(path, buf_bytes(&text), 0600, err);
+	buf_fini(&text);
+	return ret;
 }
 
 static bool accepts(const struct server *s)
@@ -96,7 +140,7 @@ static void run_child(const struct server *s, const char *config, const char *lo
 		(void)dup2(fd, STDOUT_FILENO);
 		(void)dup2(fd, STDERR_FILENO);
 	}
-	(void)execl(s->program, "weft-control", "--config", config, "serve", (char *)NULL);
+	(void)execl(s->program, s->program, "--config", config, "serve", (char *)NULL);
 	_exit(127);
 }
 
@@ -207,7 +251,67 @@ int server_command(struct server *s, struct loop *loop, const char *const *words
 		return -1;
 	while (!a.done) /* its own time limit ends this */
 		loop_turn(loop, true);
-	return a.ret < 0 ? err_wrap(err, "weft-control %s %s", words[0], words[1]) : 0;
+	return a.ret < 0 ? err_wrap(err, "%s %s %s", s->program, words[0], words[1]) : 0;
+}
+
+/* ---- what every product can do ---- */
+
+const char *server_owner(const struct server *s)
+{
+	return s->kind == SERVER_HEADSCALE ? "bench@" : "bench@bench.test";
+}
+
+int server_make_user(struct server *s, struct loop *loop, struct err *err)
+{
+	const char *const words[] = { "users", "create",
+				      s->kind == SERVER_HEADSCALE ? "bench" : server_owner(s),
+				      NULL };
+
+	return server_command(s, loop, words, (struct bytes){ 0 }, NULL, err);
+}
+
+int server_make_key(struct server *s, struct loop *loop, const char *tag, bool ephemeral, char *out,
+		    struct err *err)
+{
+	static const char *const ours[] = { "keys",       "create", "--user", "bench@bench.test",
+					    "--reusable", "-o",     "json",   NULL };
+	const char *const headscale[] = {
+		"preauthkeys", "create",       "--user", "1",
+		"--reusable",  "--expiration", "24h",    "-o",
+		"json",        "--tags",       tag,      ephemeral ? "--ephemeral" : NULL,
+		NULL
+	};
+	struct bytes text = { 0 };
+	struct arena arena;
+	struct buf answer;
+	int ret;
+
+	arena_init(&arena, COMMAND_OUT_MAX);
+	buf_init(&answer, COMMAND_OUT_MAX);
+	ret = server_command(s, loop, s->kind == SERVER_HEADSCALE ? headscale : ours,
+			     (struct bytes){ 0 }, &answer, err);
+	if (ret == 0 &&
+	    !(json_string(json_get(json_parse(&arena, buf_bytes(&answer), 0, NULL), "key"),
+			  &text) &&
+	      text.n && bytes_to_cstr(text, out, NODE_KEY_TEXT)))
+		ret = err_set(err, ERR_INTERNAL, "%s printed no key", s->program);
+	buf_fini(&answer);
+	arena_fini(&arena);
+	return ret;
+}
+
+int server_set_policy(struct server *s, struct loop *loop, struct bytes text, struct err *err)
+{
+	char path[128];
+	const char *const ours[] = { "policy", "set", NULL };
+	const char *const headscale[] = { "policy", "set", "-f", path, NULL };
+
+	if (s->kind == SERVER_WEFT)
+		return server_command(s, loop, ours, text, NULL, err);
+	path_in(s, "policy.hujson", path);
+	if (file_write(path, text, 0600, err) < 0)
+		return -1;
+	return server_command(s, loop, headscale, (struct bytes){ 0 }, NULL, err);
 }
 
 /* ---- what it costs ---- */

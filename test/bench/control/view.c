@@ -2,7 +2,6 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "base/ip.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -117,6 +116,16 @@ static void change_online(struct view *v, const struct json *object)
 	}
 }
 
+static void take_self(struct view *v, const struct json *node)
+{
+	struct prefix p;
+
+	(void)json_i64(json_get(node, "ID"), &v->self_id);
+	json_each (it, json_get(node, "Addresses"))
+		if (prefix_parse(&p, it->text) && p.addr.family == 4)
+			v->self_v4 = p.addr;
+}
+
 int view_apply(struct view *v, struct arena *arena, struct bytes json, struct err *err)
 {
 	struct json *frame;
@@ -126,7 +135,8 @@ int view_apply(struct view *v, struct arena *arena, struct bytes json, struct er
 	frame = json_parse(arena, json, 0, err);
 	if (!frame)
 		return err_wrap(err, "map frame");
-	(void)json_i64(json_get(json_get(frame, "Node"), "ID"), &v->self_id);
+	take_self(v, json_get(frame, "Node"));
+	v->filters += json_get(frame, "PacketFilter") || json_get(frame, "PacketFilters");
 	if (json_is(json_get(frame, "Peers"), JSON_ARRAY)) {
 		v->n = v->n_online = 0;
 		put_peers(v, json_get(frame, "Peers"));

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/ip.h"
 
 struct arena;
 struct err;
@@ -21,6 +22,8 @@ struct view_peer {
 
 struct view {
 	int64_t self_id;
+	struct ip self_v4;
+	uint64_t filters;        /* frames that brought filter rules */
 	struct view_peer *peers; /* sorted by id */
 	size_t n, cap, n_online;
 };

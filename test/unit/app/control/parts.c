@@ -7,12 +7,14 @@
 #include "app/control/ipam.h"
 #include "app/control/model.h"
 #include "app/control/names.h"
+#include "app/control/origin.h"
 #include "app/control/password.h"
 #include "app/control/rate.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "io/file.h"
+#include "io/httpd.h"
 #include "kit/kit.h"
 
 TEST(names_become_labels) /* T38 */
@@ -254,4 +256,40 @@ TEST(rate_counts_per_address)
 	CHECK(!rate_allow(&r, a, now));
 	CHECK(rate_allow(&r, b, now));
 	CHECK(rate_allow(&r, a, mono_add_s(now, 61)));
+}
+
+static struct addrport origin(const struct origin_proxies *p, const char *peer, const char *first,
+			      const char *second)
+{
+	struct http_header h[] = { { bytes_str("X-Forwarded-For"), bytes_str(first) },
+				   { bytes_str("Accept"), bytes_str("192.0.2.77") },
+				   { bytes_str("x-forwarded-for"), bytes_str(second) } };
+	struct http_request req = { .headers = h, .header_count = 3 };
+
+	CHECK(addrport_parse(&req.peer, bytes_str(peer)));
+	return origin_of(p, &req);
+}
+
+TEST(only_trusted_proxies_say_where_a_request_comes_from)
+{
+	struct origin_proxies none = { 0 }, p;
+	char t[IP_TEXT_MAX];
+
+	CHECK(origin_parse(&p, bytes_str("10.0.0.1, 192.168.0.0/16  fd00::1")));
+	CHECK_INT(p.n, 3);
+	CHECK_STR(ip_format(origin(&none, "10.0.0.1:5", "1.1.1.1", "2.2.2.2").ip, t), "10.0.0.1");
+	CHECK_STR(ip_format(origin(&p, "10.0.0.2:5", "1.1.1.1", "2.2.2.2").ip, t), "10.0.0.2");
+	CHECK_STR(ip_format(origin(&p, "10.0.0.1:5", "1.1.1.1", "2.2.2.2").ip, t), "2.2.2.2");
+	/* What the client wrote itself stands to the left of what the proxy added. */
+	CHECK_STR(ip_format(origin(&p, "10.0.0.1:5", "6.6.6.6, 1.1.1.1", "192.168.3.4").ip, t),
+		  "1.1.1.1");
+	CHECK_STR(ip_format(origin(&p, "[fd00::1]:5", "", "2001:db8::5").ip, t), "2001:db8::5");
+	CHECK_STR(ip_format(origin(&p, "10.0.0.1:5", "", "9.9.9.9:1234").ip, t), "9.9.9.9");
+	CHECK_STR(ip_format(origin(&p, "10.0.0.1:5", "1.1.1.1", "unknown").ip, t), "10.0.0.1");
+	CHECK_STR(ip_format(origin(&p, "10.0.0.1:5", "1.1.1.1", ", ,").ip, t), "10.0.0.1");
+	CHECK_STR(ip_format(origin(&p, "10.0.0.1:5", "", "").ip, t), "10.0.0.1");
+	CHECK(!origin_parse(&p, bytes_str("10.0.0.1 proxy.example")));
+	CHECK(!origin_parse(&p, bytes_str("1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 "
+					  "1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 "
+					  "1.1.1.1 1.1.1.1 1.1.1.1")));
 }
