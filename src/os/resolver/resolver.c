@@ -34,6 +34,7 @@ enum {
 	WAR_CHANGES = 5, /* in WAR_MS: then the other program wins for TRUCE_MS */
 	WAR_MS = 60000,
 	TRUCE_MS = 300000,
+	RESOLVER_SOURCES = 4,
 };
 
 struct resolver {
@@ -53,7 +54,7 @@ struct resolver {
 	struct resolver_paths paths;
 	bool ignore_bus;
 	struct resolver_bus bus;
-	int inotify, folder_watch, file_watch;
+	int inotify, folder_watch, file_watch, source_watch[RESOLVER_SOURCES];
 	struct resolver_want now; /* the wish being carried out */
 	uint32_t taken;           /* its generation */
 	bool force;               /* what was set may be gone */
@@ -163,6 +164,49 @@ static void publish(struct resolver *r)
 	(void)!write(r->event, &one, sizeof(one));
 	if (r->on_change)
 		r->on_change(r->arg);
+}
+
+/* ---- watching ---- */
+
+/* The file too: one that is mounted there changes without its folder noticing. */
+static void watch_file(struct resolver *r)
+{
+	r->file_watch = inotify_add_watch(r->inotify, r->paths.conf,
+					  IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF);
+}
+
+/* Where others keep what becomes our upstreams. They come and go; watching twice is watching once.
+ */
+static void watch_sources(struct resolver *r)
+{
+	static const char *const folders[RESOLVER_SOURCES] = { "/run/systemd/resolve",
+							       "/run/resolvconf/interface",
+							       "/run/resolvconf/interfaces",
+							       "/run/resolvconf/keys" };
+	char path[RESOLVER_PATH_MAX];
+
+	for (unsigned i = 0; i < RESOLVER_SOURCES; i++) {
+		resolver_paths_join(&r->paths, folders[i], path);
+		r->source_watch[i] = inotify_add_watch(
+		    r->inotify, path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
+	}
+}
+
+static void start_watching(struct resolver *r)
+{
+	char folder[RESOLVER_PATH_MAX];
+
+	r->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (r->inotify < 0)
+		return;
+	resolver_paths_join(&r->paths, "/etc", folder);
+	r->folder_watch =
+	    inotify_add_watch(r->inotify, folder,
+			      IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE);
+	watch_file(r);
+	if (r->folder_watch < 0)
+		log_warn(&r->log, "changes of %s stay unnoticed: %s", r->paths.conf,
+			 strerrordesc_np(errno));
 }
 
 /* ---- looking ---- */
@@ -429,6 +473,7 @@ static void evaluate(struct resolver *r)
 	struct resolver_host host;
 
 	r->due = MONO_NEVER;
+	watch_sources(r); /* before looking: what changes after it is seen again */
 	resolver_host_read(&host, &r->paths);
 	look(r, &f, &host);
 	resolver_decide(&d, &f);
@@ -454,34 +499,13 @@ static void evaluate(struct resolver *r)
 	publish(r);
 }
 
-/* ---- watching ---- */
-
-/* The file too: one that is mounted there changes without its folder noticing. */
-static void watch_file(struct resolver *r)
-{
-	r->file_watch = inotify_add_watch(r->inotify, r->paths.conf,
-					  IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF);
-}
-
-static void start_watching(struct resolver *r)
-{
-	char folder[RESOLVER_PATH_MAX];
-
-	r->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (r->inotify < 0)
-		return;
-	resolver_paths_join(&r->paths, "/etc", folder);
-	r->folder_watch =
-	    inotify_add_watch(r->inotify, folder,
-			      IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE);
-	watch_file(r);
-	if (r->folder_watch < 0)
-		log_warn(&r->log, "changes of %s stay unnoticed: %s", r->paths.conf,
-			 strerrordesc_np(errno));
-}
+/* ---- what happens ---- */
 
 static bool is_about_us(const struct resolver *r, const struct inotify_event *e)
 {
+	for (unsigned i = 0; i < RESOLVER_SOURCES; i++)
+		if (e->wd == r->source_watch[i])
+			return true;
 	return (e->mask & IN_Q_OVERFLOW) || e->wd == r->file_watch ||
 	       (e->len && (!strcmp(e->name, "resolv.conf") || !strcmp(e->name, "nsswitch.conf")));
 }

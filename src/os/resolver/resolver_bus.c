@@ -199,6 +199,15 @@ static int set_servers(struct resolver_bus *b, const struct resolver_want *want,
 	return ask(b, m, r, "SetLinkDNS", err);
 }
 
+/* Search domains route, too; the same name again as routing only would end the search. */
+static bool is_searched(const struct resolver_want *want, const char *name)
+{
+	for (unsigned i = 0; i < want->search_count; i++)
+		if (!strcasecmp(want->search[i], name))
+			return true;
+	return false;
+}
+
 static int set_domains(struct resolver_bus *b, const struct resolver_want *want, struct err *err)
 {
 	sd_bus_message *m = NULL;
@@ -209,7 +218,8 @@ static int set_domains(struct resolver_bus *b, const struct resolver_want *want,
 	for (unsigned i = 0; r >= 0 && i < want->search_count; i++)
 		r = sd_bus_message_append(m, "(sb)", want->search[i], 0);
 	for (unsigned i = 0; r >= 0 && i < want->match_count; i++)
-		r = sd_bus_message_append(m, "(sb)", want->match[i], 1);
+		if (!is_searched(want, want->match[i]))
+			r = sd_bus_message_append(m, "(sb)", want->match[i], 1);
 	if (r >= 0 && want->override_all)
 		r = sd_bus_message_append(m, "(sb)", ".", 1);
 	if (r >= 0)
@@ -263,5 +273,8 @@ int resolver_bus_undo(struct resolver_bus *b, uint32_t index, struct err *err)
 	if (!b->bus || !index)
 		return 0;
 	r = begin(b, &m, "RevertLink", index);
-	return ask(b, m, r, "RevertLink", err);
+	if (ask(b, m, r, "RevertLink", err) == 0)
+		return 0;
+	/* Refused: the link or resolved itself is gone, and with it what was set. */
+	return err->code == ERR_REFUSED ? 0 : -1;
 }
