@@ -49,7 +49,7 @@ wait_for 20 state set || die "our record is set a third time"
 on alice rm /etc/resolv.conf
 printf 'nameserver 192.0.2.53\n' | on alice tee /etc/resolv.conf >/dev/null
 check "a person who takes the file from resolvconf is followed" wait_for 20 told "manager=file"
-check "a peer resolves through the file" resolves peer 100.64.0.2
+check "a peer resolves through the file" wait_for 20 resolves peer 100.64.0.2
 stop driver
 equal "that person's file is left" "$(conf)" "nameserver 192.0.2.53"
 check_not "our record is gone, too" on alice test -e /run/resolvconf/interface/tun-weft.inet

@@ -24,8 +24,9 @@ static void print(const struct resolver_status *s)
 {
 	char text[IP_TEXT_MAX];
 
-	printf("status state=%s manager=%s split=%d foreign=%u\n", resolver_state_name(s->state),
-	       resolver_manager_name(s->manager), s->can_split, s->foreign);
+	printf("status state=%s manager=%s split=%d effect=%d foreign=%u\n",
+	       resolver_state_name(s->state), resolver_manager_name(s->manager), s->can_split,
+	       s->in_effect, s->foreign);
 	printf("why %s\n", s->why);
 	if (s->trouble[0])
 		printf("trouble %s\n", s->trouble);
@@ -33,8 +34,6 @@ static void print(const struct resolver_status *s)
 		printf("upstream %s\n", ip_format(s->upstreams.servers[i], text));
 	for (unsigned i = 0; i < s->upstreams.search_count; i++)
 		printf("upstream-search %s\n", s->upstreams.search[i]);
-	for (unsigned i = 0; i < s->set.server_count; i++)
-		printf("set %s\n", ip_format(s->set.servers[i], text));
 	(void)fflush(stdout);
 }
 

@@ -50,11 +50,10 @@ static bool is_domain_char(uint8_t c)
 
 static void add_search(struct resolver_upstreams *up, struct bytes name)
 {
-	char *to = up->search[up->search_count];
-
 	if (name.n && name.p[name.n - 1] == '.')
 		name.n--;
-	if (!name.n || name.n >= RESOLVER_DOMAIN_MAX || up->search_count >= RESOLVER_DOMAINS_MAX)
+	if (!name.n || name.n >= RESOLVER_DOMAIN_MAX ||
+	    up->search_count >= RESOLVER_UPSTREAM_SEARCH_MAX)
 		return;
 	for (size_t i = 0; i < name.n; i++)
 		if (!is_domain_char(name.p[i]))
@@ -62,8 +61,7 @@ static void add_search(struct resolver_upstreams *up, struct bytes name)
 	for (unsigned i = 0; i < up->search_count; i++)
 		if (bytes_equal_nocase(name, bytes_str(up->search[i])))
 			return;
-	(void)bytes_to_cstr(name, to, RESOLVER_DOMAIN_MAX);
-	up->search_count++;
+	(void)bytes_to_cstr(name, up->search[up->search_count++], RESOLVER_DOMAIN_MAX);
 }
 
 static void take_options(struct resolv_conf *c, struct bytes rest)

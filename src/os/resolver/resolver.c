@@ -292,12 +292,12 @@ static int undo(struct resolver *r, struct err *err)
 		return -1;
 	(void)unlink(r->paths.state);
 	r->active = RESOLVER_NONE;
-	r->applied = r->next.set = (struct resolver_want){ 0 };
+	r->applied = (struct resolver_want){ 0 };
 	buf_clear(&r->written);
 	return 0;
 }
 
-static int apply_file(struct resolver *r, enum resolver_manager m, const struct resolver_host *host,
+static int apply_file(struct resolver *r, enum resolver_manager m, struct resolver_host *host,
 		      struct err *err)
 {
 	struct bytes before =
@@ -343,7 +343,7 @@ static int apply_script(struct resolver *r, enum resolver_manager m, struct err 
 	return 0;
 }
 
-static int apply(struct resolver *r, enum resolver_manager m, const struct resolver_host *host,
+static int apply(struct resolver *r, enum resolver_manager m, struct resolver_host *host,
 		 struct err *err)
 {
 	int ret;
@@ -364,7 +364,7 @@ static int apply(struct resolver *r, enum resolver_manager m, const struct resol
 	else
 		ret = resolver_bus_set(&r->bus, &r->now, err);
 	if (ret == 0)
-		r->applied = r->next.set = r->now;
+		r->applied = r->now;
 	return ret;
 }
 
@@ -422,10 +422,10 @@ static void yield(struct resolver *r)
 }
 
 static void carry_out(struct resolver *r, const struct resolver_decision *d,
-		      const struct resolver_facts *f, const struct resolver_host *host)
+		      const struct resolver_facts *f, struct resolver_host *host)
 {
 	bool in_effect = is_in_effect(r, host);
-	bool stolen = is_file(r->active) && !in_effect && !r->force && r->next.set.server_count;
+	bool stolen = is_file(r->active) && !in_effect && !r->force && r->applied.server_count;
 	struct err err;
 
 	if (!mono_is_zero(r->truce) && !mono_reached(mono_now(), r->truce) && is_file(d->manager)) {
@@ -445,8 +445,14 @@ static void carry_out(struct resolver *r, const struct resolver_decision *d,
 		failed(r, &err);
 		return;
 	}
-	if (!stolen)
+	if (host->overtaken) {
+		r->next.foreign++;
+		trouble(r, "another program wrote /etc/resolv.conf at the same moment; what it "
+			   "wrote is kept");
+		retry_in(r, SETTLE_MS);
+	} else if (!stolen) {
 		r->next.trouble[0] = '\0';
+	}
 	r->next.state = RESOLVER_SET;
 	r->retry_ms = 0;
 	r->force = false;
@@ -491,6 +497,7 @@ static void evaluate(struct resolver *r)
 	} else {
 		carry_out(r, &d, &f, &host);
 	}
+	r->next.in_effect = r->next.state == RESOLVER_SET || r->next.state == RESOLVER_OFF;
 	if (d.wait)
 		retry_in(r, BOOT_WAIT_MS - mono_since_ms(mono_now(), r->started) + 1);
 	if (!r->ignore_bus && !r->bus.bus && f.file.only_stub)

@@ -22,6 +22,7 @@ enum {
 	RESOLVER_DOMAINS_MAX = 16,
 	RESOLVER_DOMAIN_MAX = 254, /* with the NUL */
 	RESOLVER_UPSTREAMS_MAX = 8,
+	RESOLVER_UPSTREAM_SEARCH_MAX = 6, /* what libc took for decades */
 	RESOLVER_WHY_MAX = 512,
 	RESOLVER_TROUBLE_MAX = 256,
 };
@@ -40,7 +41,7 @@ struct resolver_want {
 struct resolver_upstreams {
 	uint8_t count, search_count;
 	struct ip servers[RESOLVER_UPSTREAMS_MAX];
-	char search[RESOLVER_DOMAINS_MAX][RESOLVER_DOMAIN_MAX];
+	char search[RESOLVER_UPSTREAM_SEARCH_MAX][RESOLVER_DOMAIN_MAX];
 };
 
 enum resolver_manager {
@@ -67,11 +68,11 @@ struct resolver_status {
 	uint32_t serial;            /* grows with every change; 0: has not looked yet */
 	uint8_t manager;            /* enum resolver_manager: what looking chose, also while off */
 	uint8_t state;              /* enum resolver_state */
+	bool in_effect;             /* what was wanted last is set */
 	bool can_split;             /* asks us for the matching names only */
 	uint32_t foreign;           /* times another program changed the file while it was ours */
 	char why[RESOLVER_WHY_MAX]; /* sentences: how manager was chosen */
 	char trouble[RESOLVER_TROUBLE_MAX]; /* a sentence, or empty */
-	struct resolver_want set;           /* what is in effect; server_count 0: nothing */
 	struct resolver_upstreams upstreams;
 };
 

@@ -1,7 +1,8 @@
 /*
- * The old file becomes the backup by a hard link, or a link with the same target, before ours is
- * renamed over it: at no moment is there no file, and the way back is one rename that keeps owner,
- * mode and attributes. Our text also carries the old one, for when there is no backup.
+ * Ours is written beside the file and then both trade places in one step: at no moment is there no
+ * file, what comes out is what was there in that moment, whoever wrote it, with owner, mode and
+ * attributes, and it becomes the backup. The way back is the same step. Our text also carries the
+ * old one, for when there is no backup.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,6 +48,7 @@ int resolver_paths_init(struct resolver_paths *p, const struct resolver_conf *co
 	(void)snprintf(p->root, sizeof(p->root), "%s", root);
 	resolver_paths_join(p, "/etc/resolv.conf", p->conf);
 	resolver_paths_join(p, "/etc/resolv.pre-weft-backup.conf", p->backup);
+	resolver_paths_join(p, "/etc/.resolv.weft-new.conf", p->fresh);
 	(void)snprintf(p->cover, sizeof(p->cover), "%s%s/resolv.conf", root, state);
 	(void)snprintf(p->state, sizeof(p->state), "%s%s/resolver.state", root, state);
 	if (conf->resolvconf)
@@ -220,20 +222,92 @@ static int write_in_place(const char *path, struct bytes text, struct err *err)
 	return 0;
 }
 
-static int back_up(const struct resolver_paths *p, const struct resolver_host *host,
+static bool is_ours(const char *path)
+{
+	struct buf text;
+	bool ours = read_file(path, &text) && resolv_conf_is_ours(buf_bytes(&text));
+
+	buf_fini(&text);
+	return ours;
+}
+
+/* What a trade put beside the file: the backup, unless it is an older one of ours. */
+static int keep_traded(const struct resolver_paths *p, struct err *err)
+{
+	if (!is_there(p->fresh))
+		return 0;
+	if (is_ours(p->fresh))
+		return unlink(p->fresh) < 0 ? err_sys(err, "remove %s", p->fresh) : 0;
+	if (rename(p->fresh, p->backup) < 0)
+		return err_sys(err, "rename %s to %s", p->fresh, p->backup);
+	return 0;
+}
+
+/* Where file systems cannot trade places. */
+static int replace_plainly(const struct resolver_paths *p, const struct resolver_host *host,
+			   struct err *err)
+{
+	if (!host->ours && is_there(p->conf)) {
+		(void)unlink(p->backup);
+		if (linkat(AT_FDCWD, p->conf, AT_FDCWD, p->backup, 0) < 0 && host->link[0] &&
+		    symlink(host->link, p->backup) < 0)
+			return err_sys(err, "make %s", p->backup);
+		if (!is_there(p->backup) && !host->whole)
+			return err_set(err, ERR_LIMIT, "%s is too long to be kept", p->conf);
+	}
+	return rename(p->fresh, p->conf) < 0 ? err_sys(err, "rename to %s", p->conf) : 0;
+}
+
+/* True when ours is in its place, at first try or because others came between. */
+static int trade(const struct resolver_paths *p, struct err *err)
+{
+	for (int tries = 0; tries < 10; tries++) {
+		if (renameat2(AT_FDCWD, p->fresh, AT_FDCWD, p->conf, RENAME_EXCHANGE) == 0)
+			return 1;
+		if (errno == ENOENT) {
+			if (renameat2(AT_FDCWD, p->fresh, AT_FDCWD, p->conf, RENAME_NOREPLACE) ==
+			    0) {
+				(void)unlink(p->backup); /* of an earlier file */
+				return 1;
+			}
+			if (errno == EEXIST)
+				continue;
+		}
+		if (errno == EINVAL || errno == ENOSYS)
+			return 0;
+		break;
+	}
+	return err_sys(err, "replace %s", p->conf);
+}
+
+static bool same_text(const char *path, struct bytes text)
+{
+	struct buf got;
+	bool same = read_file(path, &got) && bytes_equal(buf_bytes(&got), text);
+
+	buf_fini(&got);
+	return same;
+}
+
+static int replace(const struct resolver_paths *p, struct resolver_host *host, struct bytes text,
 		   struct err *err)
 {
-	if (unlink(p->backup) < 0 && errno != ENOENT)
-		return err_sys(err, "remove %s", p->backup);
-	if (!host->exists && !host->link[0])
-		return 0;
-	if (linkat(AT_FDCWD, p->conf, AT_FDCWD, p->backup, 0) == 0)
-		return 0;
-	if (host->link[0])
-		return symlink(host->link, p->backup) < 0 ? err_sys(err, "make %s", p->backup) : 0;
-	if (!host->whole)
-		return err_set(err, ERR_LIMIT, "%s is too long to be kept", p->conf);
-	return file_write(p->backup, buf_bytes(&host->text), 0644, err);
+	int traded;
+
+	if (file_write(p->fresh, text, 0644, err) < 0)
+		return -1;
+	traded = trade(p, err);
+	if (traded == 0)
+		traded = replace_plainly(p, host, err);
+	if (traded < 0) {
+		(void)unlink(p->fresh);
+		return -1;
+	}
+	host->overtaken = is_there(p->fresh) && !is_ours(p->fresh) && host->whole &&
+			  !same_text(p->fresh, buf_bytes(&host->text));
+	if (keep_traded(p, err) < 0)
+		return -1;
+	return file_sync_folder_of(p->conf, err);
 }
 
 static int mount_over(const struct resolver_paths *p, struct bytes text, struct err *err)
@@ -250,13 +324,11 @@ static int mount_over(const struct resolver_paths *p, struct bytes text, struct 
 }
 
 int resolver_file_set(const struct resolver_paths *p, enum resolver_manager manager,
-		      const struct resolver_host *host, struct bytes text, struct err *err)
+		      struct resolver_host *host, struct bytes text, struct err *err)
 {
 	switch (manager) {
 	case RESOLVER_FILE:
-		if (!host->ours && back_up(p, host, err) < 0)
-			return -1;
-		return file_write(p->conf, text, 0644, err);
+		return replace(p, host, text, err);
 	case RESOLVER_IN_PLACE:
 		if (!host->whole)
 			return err_set(err, ERR_LIMIT, "%s is too long to be kept", p->conf);
@@ -284,6 +356,20 @@ static int put_text_back(const struct resolver_paths *p, struct bytes ours, stru
 	return ret;
 }
 
+static int put_backup_back(const struct resolver_paths *p, struct err *err)
+{
+	if (renameat2(AT_FDCWD, p->backup, AT_FDCWD, p->conf, RENAME_EXCHANGE) < 0) {
+		if (rename(p->backup, p->conf) < 0)
+			return err_sys(err, "rename %s to %s", p->backup, p->conf);
+	} else {
+		/* Another program was faster: its file is the host's, the older one goes. */
+		if (!is_ours(p->backup))
+			(void)renameat2(AT_FDCWD, p->backup, AT_FDCWD, p->conf, RENAME_EXCHANGE);
+		(void)unlink(p->backup);
+	}
+	return file_sync_folder_of(p->conf, err);
+}
+
 static int undo_ours(const struct resolver_paths *p, struct bytes now, struct err *err)
 {
 	if (is_covered(p)) {
@@ -292,11 +378,8 @@ static int undo_ours(const struct resolver_paths *p, struct bytes now, struct er
 		(void)unlink(p->cover);
 		return 0;
 	}
-	if (is_there(p->backup)) {
-		if (rename(p->backup, p->conf) < 0)
-			return err_sys(err, "rename %s to %s", p->backup, p->conf);
-		return file_sync_folder_of(p->conf, err);
-	}
+	if (is_there(p->backup))
+		return put_backup_back(p, err);
 	return put_text_back(p, now, err);
 }
 
@@ -305,6 +388,8 @@ int resolver_file_undo(const struct resolver_paths *p, struct err *err)
 	struct buf now;
 	int ret = 0;
 
+	if (keep_traded(p, err) < 0) /* of one that was killed between two steps */
+		return -1;
 	if (!read_file(p->conf, &now))
 		return 0; /* gone: whoever removed it wanted that; the backup stays for people */
 	if (resolv_conf_is_ours(buf_bytes(&now)))

@@ -15,6 +15,7 @@ struct resolver_paths {
 	char root[RESOLVER_PATH_MAX - 128];
 	char conf[RESOLVER_PATH_MAX];
 	char backup[RESOLVER_PATH_MAX];  /* in the same folder, so that relative links stay true */
+	char fresh[RESOLVER_PATH_MAX];   /* ours, just before it trades places with conf */
 	char cover[RESOLVER_PATH_MAX];   /* what is mounted over conf */
 	char state[RESOLVER_PATH_MAX];   /* which manager holds our wishes, for the next start */
 	char program[RESOLVER_PATH_MAX]; /* resolvconf; empty: there is none */
@@ -33,8 +34,9 @@ int resolver_make_folder_of(const char *path, struct err *err);
 /* /etc/resolv.conf beneath our own change. */
 struct resolver_host {
 	bool exists;
-	bool whole; /* text is all of it: one that is too long is not read */
-	bool ours;  /* our text is what programs read now */
+	bool whole;     /* text is all of it: one that is too long is not read */
+	bool ours;      /* our text is what programs read now */
+	bool overtaken; /* see resolver_file_set() */
 	char link[256];
 	struct buf text; /* of the host's */
 	struct buf now;  /* of what programs read */
@@ -44,9 +46,12 @@ void resolver_host_read(struct resolver_host *h, const struct resolver_paths *p)
 void resolver_host_fini(struct resolver_host *h);
 /* mount_point, immutable, *_writable, can_mount */
 void resolver_file_look(struct resolver_facts *f, const struct resolver_paths *p);
-/* manager: FILE, IN_PLACE or MOUNT. host: as read just before. */
+/*
+ * manager: FILE, IN_PLACE or MOUNT. host: as read just before; its overtaken is set when another
+ * program wrote the file since then (what it wrote is the backup now).
+ */
 int resolver_file_set(const struct resolver_paths *p, enum resolver_manager manager,
-		      const struct resolver_host *host, struct bytes text, struct err *err);
+		      struct resolver_host *host, struct bytes text, struct err *err);
 /* Puts back what was there. What another program wrote meanwhile stays. Nothing to do: 0. */
 int resolver_file_undo(const struct resolver_paths *p, struct err *err);
 

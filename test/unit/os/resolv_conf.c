@@ -73,7 +73,7 @@ TEST(too_much_is_cut_off)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "\noptions option-%d", i);
 	c = parse(text);
 	CHECK_INT(c.up.count, RESOLVER_UPSTREAMS_MAX);
-	CHECK_INT(c.up.search_count, RESOLVER_DOMAINS_MAX);
+	CHECK_INT(c.up.search_count, RESOLVER_UPSTREAM_SEARCH_MAX);
 	CHECK(strlen(c.options) < RESOLV_CONF_OPTIONS_MAX);
 	for (size_t cut = 0; cut < n; cut += 7) /* truncated anywhere */
 		resolv_conf_parse(&c, kit_copy(bytes_of(text, cut)));

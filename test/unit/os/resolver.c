@@ -152,11 +152,11 @@ TEST(a_file_is_replaced_and_put_back)
 	want(&f, true);
 	CHECK(reaches(&f, RESOLVER_SET, 0));
 	CHECK(is_ours(f.conf) && holds(f.backup, text_dhclient));
-	CHECK_INT(f.s.set.server_count, 1);
+	CHECK(f.s.in_effect);
 	CHECK_INT(f.s.upstreams.count, 2); /* still the host's own */
 	want(&f, false);
 	CHECK(reaches(&f, RESOLVER_OFF, 0));
-	CHECK_INT(f.s.set.server_count, 0);
+	CHECK(f.s.in_effect);
 	CHECK(holds(f.conf, text_dhclient));
 	want(&f, true);
 	CHECK(reaches(&f, RESOLVER_SET, 0));
@@ -238,6 +238,33 @@ TEST(what_a_killed_process_left_is_taken_back)
 	fake_fini(&f);
 }
 
+TEST(a_kill_between_two_steps_loses_nothing)
+{
+	struct fake f;
+	struct err err;
+	char copy[160], fresh[160];
+
+	fake_init(&f, text_docker);
+	begin(&f);
+	want(&f, true);
+	CHECK(reaches(&f, RESOLVER_SET, 0));
+	(void)snprintf(copy, sizeof(copy), "%s/etc/real", f.root);
+	(void)snprintf(fresh, sizeof(fresh), "%s/etc/.resolv.weft-new.conf", f.root);
+	CHECK(link(f.conf, copy) == 0);
+	resolver_destroy(f.r);
+	f.r = NULL;
+	/* Ours is in its place, what it replaced is not yet the backup. */
+	CHECK(rename(f.conf, fresh) == 0 && rename(copy, f.conf) == 0);
+	CHECK(resolver_recover(&f.how, &err));
+	CHECK(holds(f.conf, text_docker));
+	/* Ours was written, and has not replaced anything yet. */
+	put(fresh, "# Written by weft while it runs; what was here is put back when it stops.\n",
+	    0644);
+	CHECK(resolver_recover(&f.how, &err));
+	CHECK(holds(f.conf, text_docker));
+	fake_fini(&f); /* which checks that nothing else is left */
+}
+
 TEST(what_another_program_writes_becomes_the_hosts)
 {
 	struct fake f;
@@ -275,7 +302,7 @@ TEST(a_war_is_not_fought)
 	put(f.conf, "nameserver 192.0.2.99\n", 0644);
 	CHECK(reaches(&f, RESOLVER_YIELDED, 5));
 	CHECK(holds(f.conf, "nameserver 192.0.2.99\n"));
-	CHECK_INT(f.s.set.server_count, 0);
+	CHECK(!f.s.in_effect);
 	CHECK(strstr(f.s.trouble, "is left") != NULL);
 	want(&f, true); /* somebody asks again: a new chance */
 	CHECK(reaches(&f, RESOLVER_SET, 5));
@@ -411,4 +438,5 @@ TEST(a_path_that_is_too_long_is_refused)
 	root[sizeof(root) - 1] = '\0';
 	CHECK(resolver_create(&how, &err) == NULL && err.code == ERR_USAGE);
 	CHECK(!resolver_recover(&how, &err));
+	CHECK(sizeof(struct resolver_status) < 4096); /* travels in one message */
 }
