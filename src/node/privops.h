@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/ip.h"
+#include "os/resolver/resolver.h"
 
 struct err;
 struct privops;
@@ -76,7 +77,12 @@ struct privops_ops {
 	int (*route)(struct privops *p, const struct privops_route *r, struct err *err);
 	/* The policy rules that lead unmarked traffic into our table. */
 	int (*rules)(struct privops *p, bool on, struct err *err);
+	/* Accepted, not done: the outcome is in dns_status. */
 	int (*dns)(struct privops *p, const struct privops_dns *dns, struct err *err);
+	/* Who manages the host's resolver, why that was chosen, and what it uses without us. */
+	int (*dns_status)(struct privops *p, struct resolver_status *out, struct err *err);
+	/* An eventfd, readable when dns_status has news. The new descriptor is the caller's. */
+	int (*dns_watch)(struct privops *p, int *fd, struct err *err);
 	/* Takes back what is left of all of the above; also after a crash of an earlier process. */
 	void (*restore)(struct privops *p);
 	void (*destroy)(struct privops *p);
@@ -91,7 +97,7 @@ struct privops {
 struct privops *privops_local_create(struct err *err);
 /* For a node inside a process without privileges: devices are refused, the rest is left undone. */
 struct privops *privops_none_create(void);
-void privops_destroy(struct privops *p); /* NULL is a no-op; does not restore */
+void privops_destroy(struct privops *p); /* NULL is a no-op; restores only the resolver */
 
 /* 1-15 characters of those above, not "." or "..": what both sides check. */
 bool privops_name_is_valid(const char *name);

@@ -68,6 +68,24 @@ static int dns(struct privops *p, const struct privops_dns *d, struct err *err)
 	return 0;
 }
 
+static int dns_status(struct privops *p, struct resolver_status *out, struct err *err)
+{
+	(void)p;
+	(void)err;
+	*out = (struct resolver_status){
+		.serial = 1,
+		.why = "This node has no privileges and leaves the host's resolver alone."
+	};
+	return 0;
+}
+
+static int dns_watch(struct privops *p, int *fd, struct err *err)
+{
+	(void)p;
+	(void)fd;
+	return err_set(err, ERR_REFUSED, "this node does not watch the host's resolver");
+}
+
 static void restore(struct privops *p)
 {
 	(void)p;
@@ -88,6 +106,8 @@ struct privops *privops_none_create(void)
 		.route = route,
 		.rules = rules,
 		.dns = dns,
+		.dns_status = dns_status,
+		.dns_watch = dns_watch,
 		.restore = restore,
 		.destroy = destroy,
 	};

@@ -53,6 +53,7 @@ struct resolver {
 	struct log log;
 	struct resolver_paths paths;
 	bool ignore_bus;
+	int lock_fd; /* while active is not NONE */
 	struct resolver_bus bus;
 	int inotify, folder_watch, file_watch, source_watch[RESOLVER_SOURCES];
 	struct resolver_want now; /* the wish being carried out */
@@ -92,14 +93,37 @@ static enum resolver_manager remembered(const struct resolver_paths *p)
 	if (file_read(p->state, 64, &text, &ignored) < 0)
 		return RESOLVER_NONE;
 	name = text_trim(buf_bytes(&text));
-	for (uint8_t m = RESOLVER_NONE; m < RESOLVER_MANAGERS; m++)
-		if (bytes_equal_str(name, resolver_manager_name(m)))
+	for (unsigned m = RESOLVER_NONE; m < RESOLVER_MANAGERS; m++)
+		if (bytes_equal_str(name, resolver_manager_name((uint8_t)m)))
 			found = (enum resolver_manager)m;
 	buf_fini(&text);
 	return found;
 }
 
-static int recover(const struct resolver_paths *p, struct err *err)
+/*
+ * The lock of who changes this host's resolver. -1, ERR_REFUSED: another daemon of ours does. No
+ * place for a lock is no reason to do nothing: *fd is -1 then.
+ */
+static int take_lock(const struct resolver_paths *p, int *fd, struct err *err)
+{
+	if (resolver_make_folder_of(p->lock, err) < 0)
+		*fd = -1;
+	else
+		*fd = file_lock(p->lock, err);
+	if (*fd < 0 && err->code == ERR_REFUSED)
+		return err_set(err, ERR_REFUSED,
+			       "another daemon of ours tells this host's resolver");
+	return 0;
+}
+
+static void release_lock(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+static int take_back(const struct resolver_paths *p, struct err *err)
 {
 	enum resolver_manager m = remembered(p);
 
@@ -111,6 +135,19 @@ static int recover(const struct resolver_paths *p, struct err *err)
 		return -1;
 	(void)unlink(p->state);
 	return 0;
+}
+
+/* What a living daemon has set is not left behind. */
+static int recover(const struct resolver_paths *p, struct err *err)
+{
+	int ret, lock = -1;
+
+	*err = (struct err){ 0 };
+	if (take_lock(p, &lock, err) < 0)
+		return 0;
+	ret = take_back(p, err);
+	release_lock(&lock);
+	return ret;
 }
 
 bool resolver_recover(const struct resolver_conf *conf, struct err *err)
@@ -145,6 +182,12 @@ static void say_changes(struct resolver *r, const struct resolver_status *before
 		log_warn(&r->log, "%s", s->trouble);
 }
 
+/* Both were born zeroed and are only ever copied whole, so that padding is equal, too. */
+static bool is_same(const struct resolver_status *a, const struct resolver_status *b)
+{
+	return bytes_equal(bytes_of(a, sizeof(*a)), bytes_of(b, sizeof(*b)));
+}
+
 static void publish(struct resolver *r)
 {
 	struct resolver_status before;
@@ -153,7 +196,7 @@ static void publish(struct resolver *r)
 	(void)pthread_mutex_lock(&r->lock);
 	before = r->status;
 	r->next.serial = before.serial;
-	if (before.serial && !memcmp(&before, &r->next, sizeof(before))) {
+	if (before.serial && is_same(&before, &r->next)) {
 		(void)pthread_mutex_unlock(&r->lock);
 		return;
 	}
@@ -291,6 +334,7 @@ static int undo(struct resolver *r, struct err *err)
 	if (ret < 0)
 		return -1;
 	(void)unlink(r->paths.state);
+	release_lock(&r->lock_fd);
 	r->active = RESOLVER_NONE;
 	r->applied = (struct resolver_want){ 0 };
 	buf_clear(&r->written);
@@ -353,6 +397,9 @@ static int apply(struct resolver *r, enum resolver_manager m, struct resolver_ho
 		if (undo(r, err) < 0)
 			return -1;
 	}
+	*err = (struct err){ 0 };
+	if (r->active == RESOLVER_NONE && take_lock(&r->paths, &r->lock_fd, err) < 0)
+		return -1;
 	if (r->active != m)
 		remember(r, m);
 	r->active = m; /* also when it fails half way: undo takes the half back */
@@ -439,7 +486,7 @@ static void carry_out(struct resolver *r, const struct resolver_decision *d,
 	if (!stolen && !in_effect && is_script(r->active) && !r->force)
 		r->next.foreign++;
 	if (r->active == d->manager && in_effect && !r->force &&
-	    !memcmp(&r->applied, &r->now, sizeof(r->now)))
+	    bytes_equal(bytes_of(&r->applied, sizeof(r->now)), bytes_of(&r->now, sizeof(r->now))))
 		return;
 	if (apply(r, d->manager, host, &err) < 0) {
 		failed(r, &err);
@@ -604,6 +651,7 @@ static void *run(void *arg)
 	}
 	if (r->active != RESOLVER_NONE && undo(r, &err) < 0)
 		log_error(&r->log, "the host's resolver was not put back: %s", err.text);
+	release_lock(&r->lock_fd);
 	resolver_bus_close(&r->bus);
 	if (r->inotify >= 0)
 		(void)close(r->inotify);
@@ -650,7 +698,7 @@ struct resolver *resolver_create(const struct resolver_conf *conf, struct err *e
 	r->ignore_bus = conf->ignore_bus;
 	if (conf->log)
 		r->log = *conf->log;
-	r->inotify = r->folder_watch = r->file_watch = -1;
+	r->lock_fd = r->inotify = r->folder_watch = r->file_watch = -1;
 	r->started = mono_now();
 	if (resolver_paths_init(&r->paths, conf, err) < 0)
 		goto fail;

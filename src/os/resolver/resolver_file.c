@@ -51,6 +51,7 @@ int resolver_paths_init(struct resolver_paths *p, const struct resolver_conf *co
 	resolver_paths_join(p, "/etc/.resolv.weft-new.conf", p->fresh);
 	(void)snprintf(p->cover, sizeof(p->cover), "%s%s/resolv.conf", root, state);
 	(void)snprintf(p->state, sizeof(p->state), "%s%s/resolver.state", root, state);
+	(void)snprintf(p->lock, sizeof(p->lock), "%s%s/resolver.lock", root, state);
 	if (conf->resolvconf)
 		(void)snprintf(p->program, sizeof(p->program), "%s", conf->resolvconf);
 	else

@@ -18,6 +18,7 @@ struct resolver_paths {
 	char fresh[RESOLVER_PATH_MAX];   /* ours, just before it trades places with conf */
 	char cover[RESOLVER_PATH_MAX];   /* what is mounted over conf */
 	char state[RESOLVER_PATH_MAX];   /* which manager holds our wishes, for the next start */
+	char lock[RESOLVER_PATH_MAX];    /* held while something of ours is set */
 	char program[RESOLVER_PATH_MAX]; /* resolvconf; empty: there is none */
 };
 

@@ -81,6 +81,7 @@ static void fake_fini(struct fake *f)
 		"etc/resolvconf",
 		"etc",
 		"run/weft/resolver.state",
+		"run/weft/resolver.lock",
 		"run/weft",
 		"run/resolvconf/interface/eth0",
 		"run/resolvconf/interface",
@@ -327,6 +328,27 @@ TEST(a_file_that_is_too_long_is_kept_all_the_same)
 	CHECK(!is_ours(f.conf) && access(f.conf, F_OK) == 0);
 	fake_fini(&f);
 	free(text);
+}
+
+TEST(two_daemons_do_not_undo_each_other)
+{
+	struct fake f, other;
+	struct err err;
+
+	fake_init(&f, text_plain);
+	begin(&f);
+	want(&f, true);
+	CHECK(reaches(&f, RESOLVER_SET, 0));
+	other = f;
+	CHECK(resolver_recover(&f.how, &err)); /* is not what a dead one left */
+	CHECK(is_ours(f.conf));
+	begin(&other);
+	want(&other, true);
+	CHECK(reaches(&other, RESOLVER_FAILED, 0));
+	CHECK_STR(other.s.trouble, "another daemon of ours tells this host's resolver");
+	resolver_destroy(other.r);
+	CHECK(is_ours(f.conf));
+	fake_fini(&f);
 }
 
 static void fake_resolvconf(struct fake *f, const char *version, const char *text)
