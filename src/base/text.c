@@ -254,6 +254,20 @@ struct bytes text_trim(struct bytes in)
 	return in;
 }
 
+bool text_word(struct bytes *rest, struct bytes *word)
+{
+	size_t from = 0, to;
+
+	while (from < rest->n && is_space(rest->p[from]))
+		from++;
+	to = from;
+	while (to < rest->n && !is_space(rest->p[to]))
+		to++;
+	*word = bytes_of(to > from ? rest->p + from : NULL, to - from);
+	*rest = bytes_from(*rest, to);
+	return word->n > 0;
+}
+
 size_t text_distance(struct bytes a, struct bytes b)
 {
 	enum { MAX = 64 };

@@ -42,6 +42,9 @@ bool text_u64(struct bytes in, uint64_t max, uint64_t *out);
 /* The next piece up to sep, taken off the front of *rest; false when *rest was used up. */
 bool text_split(struct bytes *rest, uint8_t sep, struct bytes *piece);
 struct bytes text_trim(struct bytes in); /* ASCII white space at both ends */
+/* The next word between ASCII white space, taken off the front of *rest; false when none is left.
+ */
+bool text_word(struct bytes *rest, struct bytes *word);
 
 /* Edits (insert, delete, replace, swap) between two words; for "did you mean". Words over 64
  * bytes: 64. */

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/ip.h"
+#include "os/resolver/resolver.h"
 
 struct err;
 struct privops;
@@ -91,7 +92,8 @@ struct privops_about {
 
 /* Likewise, for a member that takes nothing and fills in a struct. */
 #define PRIVOPS_ANSWER_OPS(X) \
-	X(about, ABOUT, struct privops_about)
+	X(about, ABOUT, struct privops_about) \
+	X(dns_status, DNS_STATUS, struct resolver_status)
 // clang-format on
 
 struct privops_ops {
@@ -106,9 +108,14 @@ struct privops_ops {
 	int (*route)(struct privops *p, const struct privops_route *r, struct err *err);
 	/* The policy rules that lead unmarked traffic into our table. */
 	int (*rules)(struct privops *p, bool on, struct err *err);
+	/* Accepted, not done: the outcome is in dns_status. */
 	int (*dns)(struct privops *p, const struct privops_dns *dns, struct err *err);
 	int (*notify)(struct privops *p, const struct privops_notify *n, struct err *err);
 	int (*about)(struct privops *p, struct privops_about *out, struct err *err);
+	/* Who manages the host's resolver, why that was chosen, and what it uses without us. */
+	int (*dns_status)(struct privops *p, struct resolver_status *out, struct err *err);
+	/* An eventfd, readable when dns_status has news. The new descriptor is the caller's. */
+	int (*dns_watch)(struct privops *p, int *fd, struct err *err);
 	/* Takes back what is left of all of the above; also after a crash of an earlier process. */
 	void (*restore)(struct privops *p);
 	void (*destroy)(struct privops *p);
@@ -123,7 +130,7 @@ struct privops {
 struct privops *privops_local_create(struct err *err);
 /* For a node inside a process without privileges: devices are refused, the rest is left undone. */
 struct privops *privops_none_create(void);
-void privops_destroy(struct privops *p); /* NULL is a no-op; does not restore */
+void privops_destroy(struct privops *p); /* NULL is a no-op; restores only the resolver */
 
 /* 1-15 characters of those above, not "." or "..": what both sides check. */
 bool privops_name_is_valid(const char *name);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "io/udp.h"
+#include "os/resolver/resolver.h"
 #include "os/rtnl/rtnl.h"
 #include "os/sandbox/sandbox.h"
 #include "os/sdnotify.h"
@@ -18,7 +20,8 @@
 struct local {
 	struct privops head;
 	struct rtnl *rtnl;
-	unsigned index; /* of the device; 0: none yet */
+	unsigned index;            /* of the device; 0: none yet */
+	struct resolver *resolver; /* NULL until first asked for */
 };
 
 static struct local *local_of(struct privops *p)
@@ -185,12 +188,77 @@ static int change_rules(struct privops *p, bool on, struct err *err)
 	return 0;
 }
 
+/* Born late, so that a process which never touches the resolver has no thread for it. */
+static int need_resolver(struct local *l, struct err *err)
+{
+	if (!l->resolver)
+		l->resolver = resolver_create(&(struct resolver_conf){ 0 }, err);
+	return l->resolver ? 0 : -1;
+}
+
+_Static_assert((int)PRIVOPS_DOMAIN_MAX == (int)RESOLVER_DOMAIN_MAX, "one limit");
+_Static_assert((int)PRIVOPS_DOMAINS_MAX == (int)RESOLVER_DOMAINS_MAX, "one limit");
+_Static_assert((int)PRIVOPS_SERVERS_MAX == (int)RESOLVER_SERVERS_MAX, "one limit");
+
+static int take_domains(char (*to)[RESOLVER_DOMAIN_MAX], const char (*from)[PRIVOPS_DOMAIN_MAX],
+			uint8_t n, struct err *err)
+{
+	if (n > RESOLVER_DOMAINS_MAX)
+		return err_set(err, ERR_USAGE, "%u domains are too many", n);
+	for (unsigned i = 0; i < n; i++) {
+		if (!privops_domain_is_valid(from[i]))
+			return err_set(err, ERR_USAGE, "a domain for the resolver is none");
+		memcpy(to[i], from[i], strlen(from[i]));
+	}
+	return 0;
+}
+
 static int change_dns(struct privops *p, const struct privops_dns *dns, struct err *err)
 {
-	(void)p;
-	if (!dns->server_count)
-		return 0;
-	return err_set(err, ERR_REFUSED, "this daemon does not change the host's resolver");
+	struct local *l = local_of(p);
+	struct resolver_want want = { .index = l->index,
+				      .server_count = dns->server_count,
+				      .search_count = dns->search_count,
+				      .match_count = dns->match_count,
+				      .override_all = dns->override_all };
+
+	if (dns->server_count > PRIVOPS_SERVERS_MAX)
+		return err_set(err, ERR_USAGE, "%u servers are too many", dns->server_count);
+	if (take_domains(want.search, dns->search, dns->search_count, err) < 0 ||
+	    take_domains(want.match, dns->match, dns->match_count, err) < 0)
+		return -1;
+	for (unsigned i = 0; i < dns->server_count; i++)
+		want.servers[i] = dns->servers[i];
+	if (!dns->server_count && !l->resolver)
+		return 0; /* nothing was set */
+	if (need_resolver(l, err) < 0)
+		return -1;
+	resolver_set(l->resolver, &want);
+	return 0;
+}
+
+static int dns_status(struct privops *p, struct resolver_status *out, struct err *err)
+{
+	struct local *l = local_of(p);
+
+	if (need_resolver(l, err) < 0)
+		return -1;
+	resolver_get_status(l->resolver, out);
+	return 0;
+}
+
+static int dns_watch(struct privops *p, int *fd, struct err *err)
+{
+	struct local *l = local_of(p);
+	int copy;
+
+	if (need_resolver(l, err) < 0)
+		return -1;
+	copy = fcntl(resolver_fd(l->resolver), F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return err_sys(err, "hand on the resolver's descriptor");
+	*fd = copy;
+	return 0;
 }
 
 static int notify(struct privops *p, const struct privops_notify *n, struct err *err)
@@ -217,9 +285,15 @@ static int about(struct privops *p, struct privops_about *out, struct err *err)
 
 static void restore(struct privops *p)
 {
+	struct local *l = local_of(p);
 	struct err ignored;
 
 	(void)change_rules(p, false, &ignored);
+	if (l->resolver)
+		resolver_destroy(l->resolver); /* takes everything back */
+	else
+		(void)resolver_recover(&(struct resolver_conf){ 0 }, &ignored);
+	l->resolver = NULL;
 	/* Addresses and routes go with the device, which lives as long as its descriptor. */
 }
 
@@ -227,6 +301,7 @@ static void destroy(struct privops *p)
 {
 	struct local *l = local_of(p);
 
+	resolver_destroy(l->resolver);
 	rtnl_close(l->rtnl);
 	mem_free(l);
 }
@@ -243,6 +318,8 @@ struct privops *privops_local_create(struct err *err)
 		.dns = change_dns,
 		.notify = notify,
 		.about = about,
+		.dns_status = dns_status,
+		.dns_watch = dns_watch,
 		.restore = restore,
 		.destroy = destroy,
 	};

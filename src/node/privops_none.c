@@ -61,6 +61,13 @@ static int rules(struct privops *p, bool on, struct err *err)
 	return 0;
 }
 
+static int dns_watch(struct privops *p, int *fd, struct err *err)
+{
+	(void)p;
+	(void)fd;
+	return err_set(err, ERR_REFUSED, "this node does not watch the host's resolver");
+}
+
 static void restore(struct privops *p)
 {
 	(void)p;
@@ -78,6 +85,7 @@ struct privops *privops_none_create(void)
 		.open_udp = open_udp,
 		.mark = mark,
 		.rules = rules,
+		.dns_watch = dns_watch,
 #define X(name, NAME, type) .name = none_##name,
 		PRIVOPS_STRUCT_OPS(X) PRIVOPS_ANSWER_OPS(X)
 #undef X

@@ -73,6 +73,11 @@ static int change_rules(struct privops *p, bool on, struct err *err)
 	return plain_call(p, PRIVOPS_RULES, &(struct privops_rules){ on }, err);
 }
 
+static int dns_watch(struct privops *p, int *fd, struct err *err)
+{
+	return call(p, PRIVOPS_DNS_WATCH, NULL, -1, (struct gain){ .fd = fd }, err);
+}
+
 static void restore(struct privops *p)
 {
 	struct err ignored; /* a helper that is gone has restored */
@@ -112,6 +117,7 @@ struct privops *privops_remote_create(int sock)
 						.open_udp = open_udp,
 						.mark = mark_socket,
 						.rules = change_rules,
+						.dns_watch = dns_watch,
 						.restore = restore,
 						.destroy = destroy,
 #define X(name, NAME, type) .name = name##_call,

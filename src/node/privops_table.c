@@ -110,6 +110,11 @@ static int run_rules(struct privops *p, const struct privops_call *c, struct err
 	return p->ops->rules(p, ((const struct privops_rules *)c->body)->on, err);
 }
 
+static int run_dns_watch(struct privops *p, const struct privops_call *c, struct err *err)
+{
+	return p->ops->dns_watch(p, c->out, err);
+}
+
 static int run_restore(struct privops *p, const struct privops_call *c, struct err *err)
 {
 	(void)c;
@@ -146,6 +151,7 @@ static const struct privops_row rows[PRIVOPS_OPS] = {
 	[PRIVOPS_OPEN_UDP]    = { "open a socket",    .size = sizeof(struct privops_udp),   .gives_fd = true, .is_valid = open_udp_is_valid, .run = run_open_udp },
 	[PRIVOPS_MARK_SOCKET] = { "mark a socket",    .takes_fd = true,			    .run = run_mark },
 	[PRIVOPS_RULES]	      = { "change the rules", .size = sizeof(struct privops_rules), .is_valid = rules_is_valid, .run = run_rules },
+	[PRIVOPS_DNS_WATCH]   = { "watch the resolver", .gives_fd = true,		    .run = run_dns_watch },
 	[PRIVOPS_RESTORE]     = { "restore",	      .run = run_restore },
 #define X(name, NAME, type) \
 	[PRIVOPS_OP_##NAME]   = { #name, .size = sizeof(type), .is_valid = name##_body_is_valid, .run = run_##name },

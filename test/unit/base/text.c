@@ -99,3 +99,17 @@ TEST(distance_counts_slips)
 	CHECK_INT(text_distance(bytes_str(""), bytes_str("abc")), 3);
 	CHECK_INT(text_distance(bytes_str("kitten"), bytes_str("sitting")), 3);
 }
+
+TEST(words_between_white_space)
+{
+	struct bytes rest = kit_copy(bytes_str(" \tone two\r\n\vthree")), word;
+
+	CHECK(text_word(&rest, &word) && bytes_equal_str(word, "one"));
+	CHECK(text_word(&rest, &word) && bytes_equal_str(word, "two"));
+	CHECK(text_word(&rest, &word) && bytes_equal_str(word, "three"));
+	CHECK(!text_word(&rest, &word) && word.n == 0);
+	rest = kit_copy(bytes_str("  \n"));
+	CHECK(!text_word(&rest, &word));
+	rest = bytes_of(NULL, 0);
+	CHECK(!text_word(&rest, &word));
+}
