@@ -55,6 +55,26 @@ struct privops_route {
 	bool add;
 };
 
+enum privops_firewall_mode { /* numbers of the preference NetfilterMode */
+			     PRIVOPS_FIREWALL_OFF = 0,
+			     PRIVOPS_FIREWALL_NODIVERT = 1, /* chains that nothing calls */
+			     PRIVOPS_FIREWALL_ON = 2,
+};
+
+/* The rules of os/nft; off takes them back. */
+struct privops_firewall {
+	uint8_t mode; /* enum privops_firewall_mode */
+	bool snat, stateful, drop_spoofed, keep_marks;
+};
+
+/* An answer: what the host's kernel is set up for. */
+struct privops_host {
+	bool ipv6;
+	bool forward4, forward6;      /* IP forwarding is on */
+	bool some4, some6;            /* on some interfaces only */
+	char rival[PRIVOPS_NAME_MAX]; /* somebody else's device in our routing table; "": none */
+};
+
 /* What the host's resolver shall be told; server_count 0: take everything back. */
 struct privops_dns {
 	uint8_t server_count, search_count, match_count;
@@ -76,6 +96,8 @@ struct privops_ops {
 	int (*route)(struct privops *p, const struct privops_route *r, struct err *err);
 	/* The policy rules that lead unmarked traffic into our table. */
 	int (*rules)(struct privops *p, bool on, struct err *err);
+	int (*firewall)(struct privops *p, const struct privops_firewall *f, struct err *err);
+	int (*host)(struct privops *p, struct privops_host *out, struct err *err);
 	int (*dns)(struct privops *p, const struct privops_dns *dns, struct err *err);
 	/* Takes back what is left of all of the above; also after a crash of an earlier process. */
 	void (*restore)(struct privops *p);

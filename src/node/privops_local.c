@@ -2,6 +2,8 @@
 #include "node/privops.h"
 
 #include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +11,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "io/udp.h"
+#include "os/ipconf.h"
+#include "os/nft/nft.h"
 #include "os/rtnl/rtnl.h"
 #include "os/tun.h"
 
@@ -16,6 +20,7 @@ struct local {
 	struct privops head;
 	struct rtnl *rtnl;
 	unsigned index; /* of the device; 0: none yet */
+	char device[PRIVOPS_NAME_MAX];
 };
 
 static struct local *local_of(struct privops *p)
@@ -80,6 +85,7 @@ static int open_tun(struct privops *p, const struct privops_tun *want, int *fd, 
 		return err_wrap(err, "bring up %.15s", want->name);
 	}
 	l->index = tun.index;
+	memcpy(l->device, tun.name, sizeof(l->device));
 	*fd = tun.fd;
 	return 0;
 }
@@ -179,6 +185,120 @@ static int change_rules(struct privops *p, bool on, struct err *err)
 	return 0;
 }
 
+/* ---- firewall ---- */
+
+#define MARK_CHECK "src_valid_mark-" /* a note: we switched it on for this interface */
+
+static void keep_marks_on(void *arg, const char *interface)
+{
+	char note[NFT_NOTE_MAX];
+	struct err *err = arg, one = { 0 };
+
+	(void)snprintf(note, sizeof(note), MARK_CHECK "%s", interface);
+	/* The note first: a crash in between must not leave a switch that nobody remembers. */
+	if (nft_note(note, &one) < 0 || ipconf_set_mark_check(interface, true, &one) < 0)
+		*err = one;
+}
+
+struct notes {
+	char text[64][NFT_NOTE_MAX];
+	size_t n;
+};
+
+static void collect_note(void *arg, const char *text)
+{
+	struct notes *notes = arg;
+
+	if (notes->n < array_len(notes->text))
+		(void)snprintf(notes->text[notes->n++], NFT_NOTE_MAX, "%s", text);
+}
+
+static void undo_notes(void)
+{
+	struct notes *notes = mem_alloc(sizeof(*notes));
+	const size_t start = sizeof(MARK_CHECK) - 1;
+	struct err ignored;
+
+	(void)nft_notes(collect_note, notes, &ignored);
+	for (size_t i = 0; i < notes->n; i++) {
+		if (strncmp(notes->text[i], MARK_CHECK, start) != 0)
+			continue;
+		(void)ipconf_set_mark_check(notes->text[i] + start, false, &ignored);
+		(void)nft_forget(notes->text[i], &ignored);
+	}
+	mem_free(notes);
+}
+
+static int change_firewall(struct privops *p, const struct privops_firewall *f, struct err *err)
+{
+	struct local *l = local_of(p);
+	struct nft_conf conf = { .device = l->device,
+				 .hooks = f->mode == PRIVOPS_FIREWALL_ON,
+				 .snat = f->snat,
+				 .stateful = f->stateful,
+				 .drop_spoofed = f->drop_spoofed,
+				 .keep_marks = f->keep_marks };
+	struct err failed = { 0 };
+
+	if (f->mode > PRIVOPS_FIREWALL_ON)
+		return err_set(err, ERR_USAGE, "there is no firewall mode %u", f->mode);
+	if (f->mode == PRIVOPS_FIREWALL_OFF || !f->keep_marks)
+		undo_notes();
+	if (f->mode == PRIVOPS_FIREWALL_OFF)
+		return nft_remove(err);
+	if (need_device(l, err) < 0 || nft_apply(&conf, err) < 0)
+		return -1;
+	if (f->mode == PRIVOPS_FIREWALL_ON && f->keep_marks)
+		ipconf_strict(keep_marks_on, &failed);
+	if (failed.code == ERR_NONE)
+		return 0;
+	if (err)
+		*err = failed;
+	return -1;
+}
+
+/* ---- a look at the host ---- */
+
+struct rival {
+	unsigned own, found;
+};
+
+static void see_route(void *arg, const struct rtnl_route *r)
+{
+	struct rival *rival = arg;
+
+	if (r->kind == RTNL_UNICAST && r->index && r->index != rival->own)
+		rival->found = r->index;
+}
+
+/* The original uses the same routing table and the same rules. */
+static void find_rival(struct local *l, char out[PRIVOPS_NAME_MAX])
+{
+	struct rival rival = { .own = l->index };
+	char name[IF_NAMESIZE];
+	struct err ignored;
+
+	(void)rtnl_route_list(l->rtnl, 4, PRIVOPS_ROUTE_TABLE, see_route, &rival, &ignored);
+	(void)rtnl_route_list(l->rtnl, 6, PRIVOPS_ROUTE_TABLE, see_route, &rival, &ignored);
+	if (rival.found && if_indextoname(rival.found, name))
+		(void)snprintf(out, PRIVOPS_NAME_MAX, "%s", name);
+}
+
+static int look(struct privops *p, struct privops_host *out, struct err *err)
+{
+	struct ipconf conf;
+
+	(void)err;
+	ipconf_look(&conf);
+	*out = (struct privops_host){ .ipv6 = conf.ipv6,
+				      .forward4 = conf.forward4,
+				      .forward6 = conf.forward6,
+				      .some4 = conf.some4,
+				      .some6 = conf.some6 };
+	find_rival(local_of(p), out->rival);
+	return 0;
+}
+
 static int change_dns(struct privops *p, const struct privops_dns *dns, struct err *err)
 {
 	(void)p;
@@ -189,9 +309,15 @@ static int change_dns(struct privops *p, const struct privops_dns *dns, struct e
 
 static void restore(struct privops *p)
 {
+	char rival[PRIVOPS_NAME_MAX] = "";
 	struct err ignored;
 
-	(void)change_rules(p, false, &ignored);
+	undo_notes();
+	(void)nft_remove(&ignored);
+	/* Rules that somebody else lives by stay. */
+	find_rival(local_of(p), rival);
+	if (!*rival)
+		(void)change_rules(p, false, &ignored);
 	/* Addresses and routes go with the device, which lives as long as its descriptor. */
 }
 
@@ -212,6 +338,8 @@ struct privops *privops_local_create(struct err *err)
 		.address = change_address,
 		.route = change_route,
 		.rules = change_rules,
+		.firewall = change_firewall,
+		.host = look,
 		.dns = change_dns,
 		.restore = restore,
 		.destroy = destroy,
