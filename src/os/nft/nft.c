@@ -275,8 +275,9 @@ static void put_snat(struct batch *b, const struct nft_conf *conf)
 /*
  * With an exit node, the way back to an answer's sender leads into the tunnel for every packet
  * without our mark, and a strict reverse path check would drop what comes in elsewhere. The mark of
- * the question is kept with the connection and put on its answers. One rule per value: kernels
- * cannot join two registers, and the bits of others must stay.
+ * the question is kept with the connection and put on its answers; of every packet and not only of
+ * a connection's first, as those to control and peers are older than the choice. One rule per
+ * value: kernels cannot join two registers, and the bits of others must stay.
  */
 static void put_marks(struct batch *b, const struct nft_conf *conf)
 {
@@ -285,7 +286,6 @@ static void put_marks(struct batch *b, const struct nft_conf *conf)
 	if (!conf->keep_marks)
 		return;
 	r = rule(b, "weft-output");
-	nft_rule_state(&r, NFT_STATE_NEW, true);
 	nft_rule_mark_is(&r, NFT_MARK_MASK, NFT_MARK_OWN);
 	nft_rule_set_connmark(&r, NFT_MARK_MASK, NFT_MARK_OWN);
 	put_rule(b, &r);

@@ -35,4 +35,4 @@ void nft_rule_clamp_mss(struct nft_rule *r);
 void nft_rule_masquerade(struct nft_rule *r);
 void nft_rule_verdict(struct nft_rule *r, int verdict, const char *chain); /* NF_..., NFT_... */
 
-enum { NFT_STATE_ESTABLISHED = 2, NFT_STATE_RELATED = 4, NFT_STATE_NEW = 8 };
+enum { NFT_STATE_ESTABLISHED = 2, NFT_STATE_RELATED = 4 };
