@@ -758,12 +758,17 @@ void node_logout(struct node *n, void (*done)(void *arg, const struct err *err),
 void node_kick(struct node *n)
 {
 	log_info(&n->log, "network changed");
-	lan_read(&n->lan, n->conf.tun_name);
-	routes_moved(n->routes);
 	if (n->tunnel)
 		tunnel_rebind(n->tunnel);
 	if (n->control)
 		control_client_kick(n->control);
+	node_lan_changed(n);
+}
+
+void node_lan_changed(struct node *n)
+{
+	lan_read(&n->lan, n->conf.tun_name);
+	routes_moved(n->routes);
 	apply_map(n, NULL);
 }
 

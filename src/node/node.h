@@ -63,8 +63,9 @@ int node_start(struct node *n, struct bytes prefs, const char *auth_key, struct 
 void node_login_interactive(struct node *n);
 /* done(arg, err): the server knows it (ERR_NONE), or it could not be told. */
 void node_logout(struct node *n, void (*done)(void *arg, const struct err *err), void *arg);
-void node_kick(struct node *n);       /* the network changed */
-void node_rules_gone(struct node *n); /* somebody removed our policy rules */
+void node_kick(struct node *n);        /* the network changed */
+void node_lan_changed(struct node *n); /* only networks that lead nowhere else */
+void node_rules_gone(struct node *n);  /* somebody removed our policy rules */
 
 /* ---- what is ---- */
 

@@ -25,6 +25,7 @@ enum {
 	PRIVOPS_MARK_MASK = 0xff0000, /* the bits of a mark that are ours */
 	PRIVOPS_ROUTE_TABLE = 52,
 	PRIVOPS_RULE_BASE = 5200,
+	PRIVOPS_ROUTE_PROTOCOL = 87, /* who made a route (rtnetlink(7)): nobody else uses it */
 };
 
 /* Opens the device, sets its MTU and brings it up. name: letters, digits, '-', '_', '.'. */

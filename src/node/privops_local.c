@@ -130,7 +130,9 @@ static int change_address(struct privops *p, const struct privops_address *a, st
 static int change_route(struct privops *p, const struct privops_route *r, struct err *err)
 {
 	struct local *l = local_of(p);
-	struct rtnl_route route = { .dst = prefix_masked(r->to), .table = PRIVOPS_ROUTE_TABLE };
+	struct rtnl_route route = { .dst = prefix_masked(r->to),
+				    .table = PRIVOPS_ROUTE_TABLE,
+				    .protocol = PRIVOPS_ROUTE_PROTOCOL };
 
 	if (need_device(l, err) < 0)
 		return -1;
@@ -307,6 +309,33 @@ static int change_dns(struct privops *p, const struct privops_dns *dns, struct e
 	return err_set(err, ERR_REFUSED, "this daemon does not change the host's resolver");
 }
 
+struct leftovers {
+	struct rtnl_route v[512];
+	size_t n;
+};
+
+static void see_leftover(void *arg, const struct rtnl_route *r)
+{
+	struct leftovers *left = arg;
+
+	if (r->protocol == PRIVOPS_ROUTE_PROTOCOL && r->kind == RTNL_THROW &&
+	    left->n < array_len(left->v))
+		left->v[left->n++] = *r;
+}
+
+/* Routes through the device went with it; those without a device did not. */
+static void remove_throws(struct local *l)
+{
+	struct leftovers *left = mem_alloc(sizeof(*left));
+	struct err ignored;
+
+	(void)rtnl_route_list(l->rtnl, 4, PRIVOPS_ROUTE_TABLE, see_leftover, left, &ignored);
+	(void)rtnl_route_list(l->rtnl, 6, PRIVOPS_ROUTE_TABLE, see_leftover, left, &ignored);
+	for (size_t i = 0; i < left->n; i++)
+		(void)rtnl_route_del(l->rtnl, &left->v[i], &ignored);
+	mem_free(left);
+}
+
 static void restore(struct privops *p)
 {
 	char rival[PRIVOPS_NAME_MAX] = "";
@@ -314,11 +343,12 @@ static void restore(struct privops *p)
 
 	undo_notes();
 	(void)nft_remove(&ignored);
+	remove_throws(local_of(p));
 	/* Rules that somebody else lives by stay. */
 	find_rival(local_of(p), rival);
 	if (!*rival)
 		(void)change_rules(p, false, &ignored);
-	/* Addresses and routes go with the device, which lives as long as its descriptor. */
+	/* Addresses and other routes go with the device, which lives as long as its descriptor. */
 }
 
 static void destroy(struct privops *p)

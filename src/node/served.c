@@ -41,7 +41,7 @@ static void carve(struct ranges *r, size_t start, struct prefix hole)
 		if (ip_compare(h.first, at->first) > 0) {
 			at->last = h.first;
 			(void)ip_prev(&at->last);
-		} else { /* nothing is left: an earlier range says the same as this one */
+		} else { /* nothing is left of it: the last one takes its place */
 			*at = r->v[--r->n];
 			if (r->n < n)
 				n = r->n;
@@ -57,6 +57,7 @@ static const struct prefix private_nets[] = {
 	{ { 4, { 192, 168 } }, 16 },
 	{ { 4, { 169, 254 } }, 16 },
 	{ { 4, { 224 } }, 4 },
+	{ { 4, { 255, 255, 255, 255 } }, 32 },
 	{ { 4, { 100, 64 } }, 10 },
 	{ { 6, { 0xfe, 0x80 } }, 10 },
 	{ { 6, { 0xff } }, 8 },

@@ -68,11 +68,21 @@ static void on_signal(void *arg, int signo)
 	loop_stop(d->loop);
 }
 
-static void on_network_change(void *arg)
+static void on_network_change(void *arg, bool major)
 {
 	struct daemon *d = arg;
 
-	node_kick(d->node);
+	if (major)
+		node_kick(d->node);
+	else
+		node_lan_changed(d->node);
+}
+
+static void on_rules_gone(void *arg)
+{
+	struct daemon *d = arg;
+
+	node_rules_gone(d->node);
 }
 
 static int prepare(const struct options *o, struct err *err)
@@ -120,7 +130,14 @@ static int serve(const struct options *o, struct log_sink *sink, struct err *err
 	api = localapi_create(d.loop, d.node, o->socket, &log, err);
 	if (!api)
 		goto out;
-	links = linkmon_create(d.loop, o->tun, on_network_change, &d, err);
+	links = linkmon_create(d.loop,
+			       &(struct linkmon_conf){ .own = o->tun,
+						       .on_change = on_network_change,
+						       .on_rules_gone = on_rules_gone,
+						       .rule_first = PRIVOPS_RULE_BASE,
+						       .rule_last = PRIVOPS_RULE_BASE + 99,
+						       .arg = &d },
+			       err);
 	if (!links)
 		goto out;
 	if (loop_on_signal(d.loop, SIGTERM, on_signal, &d, err) < 0 ||
