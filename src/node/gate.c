@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "node/netmap.h"
 #include "node/prefs.h"
+#include "node/served.h"
 
 enum { FILTER_JSON_MAX = 64 << 20 };
 
@@ -15,23 +16,6 @@ struct gate {
 	size_t source_count;
 	struct filter_source sources[];
 };
-
-/* Where packets may be meant for: our addresses and what we serve. */
-static struct ip_range *local_ranges(const struct netmap *map, const struct prefs *prefs, size_t *n)
-{
-	const struct tailcfg_node *self = netmap_self(map);
-	const struct prefix_list *routes = &prefs->v.advertise_routes;
-	struct ip_range *v = mem_alloc((self->addresses.n + routes->n + 1) * sizeof(*v));
-
-	*n = 0;
-	for (size_t i = 0; i < self->addresses.n; i++)
-		v[(*n)++] = prefix_range(self->addresses.v[i]);
-	/* An exit node would have to leave out its own networks: it is not served yet. */
-	for (size_t i = 0; i < routes->n; i++)
-		if (routes->v[i].len)
-			v[(*n)++] = prefix_range(routes->v[i]);
-	return v;
-}
 
 static bool has_unsigned_peer(const struct netmap *map)
 {
@@ -42,7 +26,8 @@ static bool has_unsigned_peer(const struct netmap *map)
 }
 
 static struct filter *make_filter(const struct netmap *map, const struct prefs *prefs,
-				  struct filter_flows *flows, const struct log *log)
+				  const struct lan *lan, struct filter_flows *flows,
+				  const struct log *log)
 {
 	struct filter_conf conf = { .flows = flows };
 	const struct json **lists = NULL;
@@ -54,7 +39,7 @@ static struct filter *make_filter(const struct netmap *map, const struct prefs *
 
 	arena_init(&arena, FILTER_JSON_MAX);
 	if (map) {
-		local = local_ranges(map, prefs, &conf.local_count);
+		local = served_ranges(map, prefs, lan, &conf.local_count);
 		conf.shields_up = prefs->v.shields_up;
 		lists = mem_alloc((netmap_filter_count(map) + 1) * sizeof(*lists));
 		for (size_t i = 0; i < netmap_filter_count(map); i++)
@@ -93,13 +78,13 @@ static struct filter_source source_of(const struct filter *f, const struct tailc
 	return s;
 }
 
-struct gate *gate_create(const struct netmap *map, const struct prefs *prefs,
+struct gate *gate_create(const struct netmap *map, const struct prefs *prefs, const struct lan *lan,
 			 const struct gate_peer *peers, size_t peer_count,
 			 struct filter_flows *flows, const struct log *log)
 {
 	struct gate *g = mem_alloc(sizeof(*g) + peer_count * sizeof(g->sources[0]));
 
-	g->filter = make_filter(map, prefs, flows, log);
+	g->filter = make_filter(map, prefs, lan, flows, log);
 	g->source_count = peer_count;
 	for (size_t i = 0; i < peer_count; i++) {
 		g->sources[i].jailed = true;

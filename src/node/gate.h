@@ -10,6 +10,7 @@
 #include "node/datapath.h"
 
 struct gate; /* immutable */
+struct lan;
 struct log;
 struct netmap;
 struct prefs;
@@ -18,8 +19,8 @@ struct gate_peer {                       /* by owner number */
 	const struct tailcfg_node *node; /* NULL: nobody */
 };
 
-/* Rules that cannot be read block; no map blocks everything. */
-struct gate *gate_create(const struct netmap *map, const struct prefs *prefs,
+/* Rules that cannot be read block; no map blocks everything. lan may be NULL. */
+struct gate *gate_create(const struct netmap *map, const struct prefs *prefs, const struct lan *lan,
 			 const struct gate_peer *peers, size_t peer_count,
 			 struct filter_flows *flows, const struct log *log);
 void gate_destroy(struct gate *g); /* NULL is a no-op */

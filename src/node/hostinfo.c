@@ -62,6 +62,7 @@ void hostinfo_write(struct buf *out, const struct prefs *prefs,
 	host.machine = bytes_str(uts.machine);
 	host.hostname = bytes_str(name);
 	host.shields_up = prefs->v.shields_up;
+	host.exit_node_id = prefs->v.exit_node_id;
 	host.routable_ips = prefs->v.advertise_routes;
 	host.request_tags = prefs->v.advertise_tags;
 	if (report) {

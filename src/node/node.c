@@ -9,7 +9,9 @@
 #include "base/mem.h"
 #include "crypto/x25519.h"
 #include "io/loop.h"
+#include "node/exitnode.h"
 #include "node/hostinfo.h"
+#include "node/lan.h"
 #include "node/netmap.h"
 #include "node/prefs.h"
 #include "node/privops.h"
@@ -40,6 +42,7 @@ struct node {
 	struct tunnel *tunnel;
 	bool tunnel_broken; /* on_broken() came; replaced at the next change */
 	struct routes *routes;
+	struct lan lan;
 	struct netmap *map;
 	bool map_stale, map_applied;
 	bool auth_blocked; /* control waits for a person */
@@ -170,6 +173,36 @@ static bool may_pass(const struct node *n)
 	return n->map && (n->now == NODE_STARTING || n->now == NODE_RUNNING);
 }
 
+/*
+ * The exit node as an ID: an address becomes one when its node appears, "auto" takes what would be
+ * suggested and keeps what it has as long as that is the best there is.
+ */
+static void settle_exit_node(struct node *n)
+{
+	struct prefs_values v = state_prefs(n->state)->v;
+	const struct tailcfg_node *exit = NULL;
+	struct prefs *fresh;
+	struct err err;
+
+	if (!n->map)
+		return;
+	if (v.auto_exit_node.n)
+		exit = node_suggest_exit(n, &err);
+	else if (!v.exit_node_id.n && ip_is_valid(v.exit_node_ip))
+		exit = netmap_node_by_ip(n->map, v.exit_node_ip);
+	if (!exit || bytes_equal(exit->stable_id, v.exit_node_id))
+		return;
+	v.exit_node_id = exit->stable_id;
+	v.exit_node_ip = (struct ip){ 0 };
+	fresh = prefs_with(state_prefs(n->state), &v);
+	if (!fresh)
+		return;
+	state_set_prefs(n->state, fresh);
+	save(n);
+	log_info(&n->log, "exit node is %.*s", BYTES_FMT(netmap_node_label(exit)));
+	tell(n, NODE_EVENT_PREFS);
+}
+
 /* diff NULL: everything. */
 static void apply_map(struct node *n, const struct netmap_diff *diff)
 {
@@ -184,7 +217,7 @@ static void apply_map(struct node *n, const struct netmap_diff *diff)
 		diff = NULL;
 	tunnel_apply(n->tunnel, map, prefs, diff);
 	n->map_applied = map != NULL;
-	if (n->conf.tun_name && routes_apply(n->routes, map, prefs, &err) < 0)
+	if (n->conf.tun_name && routes_apply(n->routes, map, prefs, &n->lan, &err) < 0)
 		set_error(n, err.text);
 }
 
@@ -285,8 +318,16 @@ static void on_endpoints(void *arg, const struct tunnel_endpoint *endpoints, siz
 
 static void on_netinfo(void *arg, const struct netcheck_report *report)
 {
+	struct node *n = arg;
+
 	(void)report;
-	send_hostinfo(arg);
+	send_hostinfo(n);
+	/* Now it is known what is near. */
+	if (state_prefs(n->state)->v.auto_exit_node.n && !state_prefs(n->state)->v.exit_node_id.n) {
+		settle_exit_node(n);
+		if (state_prefs(n->state)->v.exit_node_id.n)
+			apply_map(n, NULL);
+	}
 }
 
 static void deferred_update(void *arg)
@@ -348,6 +389,7 @@ static void make_tunnel(struct node *n)
 				    .packets = n->conf.packets,
 				    .port = n->conf.port,
 				    .threads = n->conf.threads,
+				    .lan = &n->lan,
 				    .node_key = *state_node_key(n->state),
 				    .log = log_of(n->conf.sink, "tunnel", NULL),
 				    .on_endpoints = on_endpoints,
@@ -358,6 +400,7 @@ static void make_tunnel(struct node *n)
 				    .arg = n };
 	struct err err = { 0 };
 
+	lan_read(&n->lan, n->conf.tun_name);
 	n->tunnel = tunnel_create(n->loop, &conf, &err);
 	secret32_wipe(&conf.node_key);
 	if (!n->tunnel) {
@@ -476,6 +519,7 @@ static int on_map(void *arg, bool first, const struct tailcfg_map_response *fram
 	n->map = map;
 	n->map_stale = false;
 	set_state(n, next_state(n));
+	settle_exit_node(n);
 	apply_map(n, &diff);
 	netmap_diff_fini(&diff);
 	netmap_unref(old);
@@ -634,6 +678,7 @@ static int take_prefs(struct node *n, struct prefs *fresh, struct err *err)
 	state_set_prefs(n->state, fresh);
 	if (state_save(n->state, err) < 0)
 		return -1;
+	settle_exit_node(n);
 	update(n);
 	send_hostinfo(n);
 	apply_map(n, NULL);
@@ -717,6 +762,31 @@ void node_kick(struct node *n)
 		tunnel_rebind(n->tunnel);
 	if (n->control)
 		control_client_kick(n->control);
+	node_lan_changed(n);
+}
+
+void node_lan_changed(struct node *n)
+{
+	lan_read(&n->lan, n->conf.tun_name);
+	routes_moved(n->routes);
+	apply_map(n, NULL);
+}
+
+void node_rules_gone(struct node *n)
+{
+	routes_restore_rules(n->routes);
+}
+
+const struct tailcfg_node *node_suggest_exit(struct node *n, struct err *err)
+{
+	return exitnode_suggest(n->map, n->tunnel ? tunnel_report(n->tunnel) : NULL,
+				state_prefs(n->state)->v.exit_node_id, &n->rng, err);
+}
+
+const struct privops_host *node_host(const struct node *n)
+{
+	routes_look(n->routes);
+	return routes_host(n->routes);
 }
 
 int node_ping(struct node *n, int64_t node_id, struct node_ping *p, struct err *err)

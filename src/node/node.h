@@ -23,7 +23,9 @@ struct netmap;
 struct node;
 struct prefs;
 struct privops;
+struct privops_host;
 struct state_profile;
+struct tailcfg_node;
 struct tun;
 
 enum node_state { /* numbers of the IPN bus */
@@ -62,7 +64,9 @@ int node_start(struct node *n, struct bytes prefs, const char *auth_key, struct 
 void node_login_interactive(struct node *n);
 /* done(arg, err): the server knows it (ERR_NONE), or it could not be told. */
 void node_logout(struct node *n, void (*done)(void *arg, const struct err *err), void *arg);
-void node_kick(struct node *n); /* the network changed */
+void node_kick(struct node *n);        /* the network changed */
+void node_lan_changed(struct node *n); /* only networks that lead nowhere else */
+void node_rules_gone(struct node *n);  /* somebody removed our policy rules */
 
 /* ---- what is ---- */
 
@@ -79,6 +83,10 @@ const char *node_error(const struct node *n);    /* the last failure that still 
 bool node_is_online(const struct node *n);       /* the map stream is up */
 const char *node_version(const struct node *n);
 const char *node_notice(const struct node *n); /* of the conf */
+/* See node/exitnode.h. */
+const struct tailcfg_node *node_suggest_exit(struct node *n, struct err *err);
+/* What the kernel is set up for, looked at now; never NULL. */
+const struct privops_host *node_host(const struct node *n);
 struct loop *node_loop(const struct node *n);
 
 /* One result; the peer's address must be known. -1: err says why not. */

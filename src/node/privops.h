@@ -31,6 +31,7 @@ enum {
 	PRIVOPS_MARK_MASK = 0xff0000, /* the bits of a mark that are ours */
 	PRIVOPS_ROUTE_TABLE = 52,
 	PRIVOPS_RULE_BASE = 5200,
+	PRIVOPS_ROUTE_PROTOCOL = 87, /* who made a route (rtnetlink(7)): nobody else uses it */
 };
 
 /* Opens the device, sets its MTU and brings it up. name: letters, digits, '-', '_', '.'. */
@@ -61,6 +62,26 @@ struct privops_route {
 	bool add;
 };
 
+enum privops_firewall_mode { /* numbers of the preference NetfilterMode */
+			     PRIVOPS_FIREWALL_OFF = 0,
+			     PRIVOPS_FIREWALL_NODIVERT = 1, /* chains that nothing calls */
+			     PRIVOPS_FIREWALL_ON = 2,
+};
+
+/* The rules of os/nft; off takes them back. */
+struct privops_firewall {
+	uint8_t mode; /* enum privops_firewall_mode */
+	bool snat, stateful, drop_spoofed, keep_marks;
+};
+
+/* An answer: what the host's kernel is set up for. */
+struct privops_host {
+	bool ipv6;
+	bool forward4, forward6;      /* IP forwarding is on */
+	bool some4, some6;            /* on some interfaces only */
+	char rival[PRIVOPS_NAME_MAX]; /* somebody else's device in our routing table; "": none */
+};
+
 /* What the host's resolver shall be told; server_count 0: take everything back. */
 struct privops_dns {
 	uint8_t server_count, search_count, match_count;
@@ -88,11 +109,13 @@ struct privops_about {
 	X(address, ADDRESS, struct privops_address) \
 	X(route, ROUTE, struct privops_route) \
 	X(dns, DNS, struct privops_dns) \
+	X(firewall, FIREWALL, struct privops_firewall) \
 	X(notify, NOTIFY, struct privops_notify)
 
 /* Likewise, for a member that takes nothing and fills in a struct. */
 #define PRIVOPS_ANSWER_OPS(X) \
 	X(about, ABOUT, struct privops_about) \
+	X(host, HOST, struct privops_host) \
 	X(dns_status, DNS_STATUS, struct resolver_status)
 // clang-format on
 
@@ -108,6 +131,8 @@ struct privops_ops {
 	int (*route)(struct privops *p, const struct privops_route *r, struct err *err);
 	/* The policy rules that lead unmarked traffic into our table. */
 	int (*rules)(struct privops *p, bool on, struct err *err);
+	int (*firewall)(struct privops *p, const struct privops_firewall *f, struct err *err);
+	int (*host)(struct privops *p, struct privops_host *out, struct err *err);
 	/* Accepted, not done: the outcome is in dns_status. */
 	int (*dns)(struct privops *p, const struct privops_dns *dns, struct err *err);
 	int (*notify)(struct privops *p, const struct privops_notify *n, struct err *err);

@@ -1,9 +1,8 @@
 /* node/privops_local.c - privileged operations in this process: os/tun, os/rtnl, io/udp. */
-#include "node/privops.h"
+#include "node/privops_local.h"
 
 #include <errno.h>
 #include <linux/capability.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,23 +10,10 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "io/udp.h"
-#include "os/resolver/resolver.h"
 #include "os/rtnl/rtnl.h"
 #include "os/sandbox/sandbox.h"
 #include "os/sdnotify.h"
 #include "os/tun.h"
-
-struct local {
-	struct privops head;
-	struct rtnl *rtnl;
-	unsigned index;            /* of the device; 0: none yet */
-	struct resolver *resolver; /* NULL until first asked for */
-};
-
-static struct local *local_of(struct privops *p)
-{
-	return container_of(p, struct local, head);
-}
 
 void privops_destroy(struct privops *p)
 {
@@ -86,6 +72,7 @@ static int open_tun(struct privops *p, const struct privops_tun *want, int *fd, 
 		return err_wrap(err, "bring up %.15s", want->name);
 	}
 	l->index = tun.index;
+	memcpy(l->device, tun.name, sizeof(l->device));
 	*fd = tun.fd;
 	return 0;
 }
@@ -115,7 +102,7 @@ static int mark_socket(struct privops *p, int fd, struct err *err)
 	return 0;
 }
 
-static int need_device(const struct local *l, struct err *err)
+int local_need_device(const struct local *l, struct err *err)
 {
 	return l->index ? 0 : err_set(err, ERR_INTERNAL, "there is no device yet");
 }
@@ -124,7 +111,7 @@ static int change_address(struct privops *p, const struct privops_address *a, st
 {
 	struct local *l = local_of(p);
 
-	if (need_device(l, err) < 0)
+	if (local_need_device(l, err) < 0)
 		return -1;
 	return a->add ? rtnl_addr_add(l->rtnl, l->index, a->addr, err)
 		      : rtnl_addr_del(l->rtnl, l->index, a->addr, err);
@@ -133,9 +120,11 @@ static int change_address(struct privops *p, const struct privops_address *a, st
 static int change_route(struct privops *p, const struct privops_route *r, struct err *err)
 {
 	struct local *l = local_of(p);
-	struct rtnl_route route = { .dst = prefix_masked(r->to), .table = PRIVOPS_ROUTE_TABLE };
+	struct rtnl_route route = { .dst = prefix_masked(r->to),
+				    .table = PRIVOPS_ROUTE_TABLE,
+				    .protocol = PRIVOPS_ROUTE_PROTOCOL };
 
-	if (need_device(l, err) < 0)
+	if (local_need_device(l, err) < 0)
 		return -1;
 	if (r->kind == PRIVOPS_ROUTE_THROW) {
 		route.kind = RTNL_THROW;
@@ -188,79 +177,6 @@ static int change_rules(struct privops *p, bool on, struct err *err)
 	return 0;
 }
 
-/* Born late, so that a process which never touches the resolver has no thread for it. */
-static int need_resolver(struct local *l, struct err *err)
-{
-	if (!l->resolver)
-		l->resolver = resolver_create(&(struct resolver_conf){ 0 }, err);
-	return l->resolver ? 0 : -1;
-}
-
-_Static_assert((int)PRIVOPS_DOMAIN_MAX == (int)RESOLVER_DOMAIN_MAX, "one limit");
-_Static_assert((int)PRIVOPS_DOMAINS_MAX == (int)RESOLVER_DOMAINS_MAX, "one limit");
-_Static_assert((int)PRIVOPS_SERVERS_MAX == (int)RESOLVER_SERVERS_MAX, "one limit");
-
-static int take_domains(char (*to)[RESOLVER_DOMAIN_MAX], const char (*from)[PRIVOPS_DOMAIN_MAX],
-			uint8_t n, struct err *err)
-{
-	if (n > RESOLVER_DOMAINS_MAX)
-		return err_set(err, ERR_USAGE, "%u domains are too many", n);
-	for (unsigned i = 0; i < n; i++) {
-		if (!privops_domain_is_valid(from[i]))
-			return err_set(err, ERR_USAGE, "a domain for the resolver is none");
-		memcpy(to[i], from[i], strlen(from[i]));
-	}
-	return 0;
-}
-
-static int change_dns(struct privops *p, const struct privops_dns *dns, struct err *err)
-{
-	struct local *l = local_of(p);
-	struct resolver_want want = { .index = l->index,
-				      .server_count = dns->server_count,
-				      .search_count = dns->search_count,
-				      .match_count = dns->match_count,
-				      .override_all = dns->override_all };
-
-	if (dns->server_count > PRIVOPS_SERVERS_MAX)
-		return err_set(err, ERR_USAGE, "%u servers are too many", dns->server_count);
-	if (take_domains(want.search, dns->search, dns->search_count, err) < 0 ||
-	    take_domains(want.match, dns->match, dns->match_count, err) < 0)
-		return -1;
-	for (unsigned i = 0; i < dns->server_count; i++)
-		want.servers[i] = dns->servers[i];
-	if (!dns->server_count && !l->resolver)
-		return 0; /* nothing was set */
-	if (need_resolver(l, err) < 0)
-		return -1;
-	resolver_set(l->resolver, &want);
-	return 0;
-}
-
-static int dns_status(struct privops *p, struct resolver_status *out, struct err *err)
-{
-	struct local *l = local_of(p);
-
-	if (need_resolver(l, err) < 0)
-		return -1;
-	resolver_get_status(l->resolver, out);
-	return 0;
-}
-
-static int dns_watch(struct privops *p, int *fd, struct err *err)
-{
-	struct local *l = local_of(p);
-	int copy;
-
-	if (need_resolver(l, err) < 0)
-		return -1;
-	copy = fcntl(resolver_fd(l->resolver), F_DUPFD_CLOEXEC, 0);
-	if (copy < 0)
-		return err_sys(err, "hand on the resolver's descriptor");
-	*fd = copy;
-	return 0;
-}
-
 static int notify(struct privops *p, const struct privops_notify *n, struct err *err)
 {
 	static const char *const texts[] = {
@@ -283,18 +199,46 @@ static int about(struct privops *p, struct privops_about *out, struct err *err)
 	return 0;
 }
 
-static void restore(struct privops *p)
+struct leftovers {
+	struct rtnl_route v[512];
+	size_t n;
+};
+
+static void see_leftover(void *arg, const struct rtnl_route *r)
 {
-	struct local *l = local_of(p);
+	struct leftovers *left = arg;
+
+	if (r->protocol == PRIVOPS_ROUTE_PROTOCOL && r->kind == RTNL_THROW &&
+	    left->n < array_len(left->v))
+		left->v[left->n++] = *r;
+}
+
+/* Routes through the device went with it; those without a device did not. */
+static void remove_throws(struct local *l)
+{
+	struct leftovers *left = mem_alloc(sizeof(*left));
 	struct err ignored;
 
-	(void)change_rules(p, false, &ignored);
-	if (l->resolver)
-		resolver_destroy(l->resolver); /* takes everything back */
-	else
-		(void)resolver_recover(&(struct resolver_conf){ 0 }, &ignored);
-	l->resolver = NULL;
-	/* Addresses and routes go with the device, which lives as long as its descriptor. */
+	(void)rtnl_route_list(l->rtnl, 4, PRIVOPS_ROUTE_TABLE, see_leftover, left, &ignored);
+	(void)rtnl_route_list(l->rtnl, 6, PRIVOPS_ROUTE_TABLE, see_leftover, left, &ignored);
+	for (size_t i = 0; i < left->n; i++)
+		(void)rtnl_route_del(l->rtnl, &left->v[i], &ignored);
+	mem_free(left);
+}
+
+static void restore(struct privops *p)
+{
+	char rival[PRIVOPS_NAME_MAX] = "";
+	struct err ignored;
+
+	local_dns_restore(local_of(p));
+	local_firewall_restore();
+	remove_throws(local_of(p));
+	/* Rules that somebody else lives by stay. */
+	local_find_rival(local_of(p), rival);
+	if (!*rival)
+		(void)change_rules(p, false, &ignored);
+	/* Addresses and other routes go with the device, which lives as long as its descriptor. */
 }
 
 static void destroy(struct privops *p)
@@ -315,11 +259,13 @@ struct privops *privops_local_create(struct err *err)
 		.address = change_address,
 		.route = change_route,
 		.rules = change_rules,
-		.dns = change_dns,
+		.firewall = local_firewall,
+		.host = local_host,
+		.dns = local_dns,
 		.notify = notify,
 		.about = about,
-		.dns_status = dns_status,
-		.dns_watch = dns_watch,
+		.dns_status = local_dns_status,
+		.dns_watch = local_dns_watch,
 		.restore = restore,
 		.destroy = destroy,
 	};

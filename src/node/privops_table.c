@@ -83,6 +83,12 @@ static bool dns_is_valid(const struct privops_dns *d)
 	       domains_are_valid(d->match, d->match_count);
 }
 
+static bool firewall_is_valid(const struct privops_firewall *f)
+{
+	return f->mode <= PRIVOPS_FIREWALL_ON && is_flag(&f->snat) && is_flag(&f->stateful) &&
+	       is_flag(&f->drop_spoofed) && is_flag(&f->keep_marks);
+}
+
 static bool notify_is_valid(const struct privops_notify *n)
 {
 	return n->what <= PRIVOPS_ALIVE;

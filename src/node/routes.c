@@ -2,6 +2,7 @@
 #include "node/routes.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -10,194 +11,213 @@
 #include "node/prefs.h"
 #include "node/privops.h"
 
-struct prefixes {
-	struct prefix *v;
-	size_t n, cap;
-};
-
 struct routes {
 	struct privops *priv;
 	struct log log;
-	struct prefixes addresses, routes;
-	bool rules;
+	struct routes_plan have; /* what is in the kernel */
+	struct privops_firewall firewall;
+	struct privops_host host;
+	bool looked, rules, firewall_stale;
 };
 
-static void add(struct prefixes *p, struct prefix one)
-{
-	mem_reserve(p->v, p->n, p->cap);
-	p->v[p->n++] = one;
-}
-
-static int compare(const void *a, const void *b)
-{
-	return prefix_compare(*(const struct prefix *)a, *(const struct prefix *)b);
-}
-
-static void sort(struct prefixes *p)
-{
-	size_t kept = 0;
-
-	if (!p->n)
-		return;
-	qsort(p->v, p->n, sizeof(*p->v), compare);
-	for (size_t i = 0; i < p->n; i++)
-		if (!kept || !prefix_equal(p->v[kept - 1], p->v[i]))
-			p->v[kept++] = p->v[i];
-	p->n = kept;
-}
-
-/* ---- what is wanted ---- */
-
-bool routes_has_exit_node(const struct prefs *prefs)
-{
-	return prefs->v.exit_node_id.n || ip_is_valid(prefs->v.exit_node_ip);
-}
-
-const struct tailcfg_node *routes_exit_node(const struct netmap *map, const struct prefs *prefs)
-{
-	for (size_t i = 0; i < netmap_peer_count(map); i++)
-		if (prefs->v.exit_node_id.n &&
-		    bytes_equal(netmap_peer(map, i)->stable_id, prefs->v.exit_node_id))
-			return netmap_peer(map, i);
-	if (ip_is_valid(prefs->v.exit_node_ip))
-		return netmap_node_by_ip(map, prefs->v.exit_node_ip);
-	return NULL;
-}
-
-static bool is_chosen_exit(const struct tailcfg_node *peer, const struct prefs *prefs)
-{
-	if (prefs->v.exit_node_id.n)
-		return bytes_equal(peer->stable_id, prefs->v.exit_node_id);
-	for (size_t i = 0; i < peer->addresses.n; i++)
-		if (ip_is_valid(prefs->v.exit_node_ip) &&
-		    ip_equal(peer->addresses.v[i].addr, prefs->v.exit_node_ip))
-			return true;
-	return false;
-}
-
-bool routes_wants(const struct tailcfg_node *peer, struct prefix p, const struct prefs *prefs)
-{
-	for (size_t i = 0; i < peer->addresses.n; i++)
-		if (prefix_equal(peer->addresses.v[i], p))
-			return true;
-	if (p.len == 0)
-		return is_chosen_exit(peer, prefs);
-	return prefs->v.route_all;
-}
-
-static void wanted(const struct netmap *map, const struct prefs *prefs, struct prefixes *addresses,
-		   struct prefixes *routes)
-{
-	const struct tailcfg_node *self = netmap_self(map);
-	static const struct prefix ula = { { 6, { 0xfd, 0x7a, 0x11, 0x5c, 0xa1, 0xe0 } }, 48 };
-	bool has_six = false;
-
-	for (size_t i = 0; i < self->addresses.n; i++)
-		add(addresses, self->addresses.v[i]);
-	for (size_t i = 0; i < netmap_peer_count(map); i++) {
-		const struct tailcfg_node *peer = netmap_peer(map, i);
-
-		for (size_t j = 0; j < peer->allowed_ips.n; j++) {
-			struct prefix p = prefix_masked(peer->allowed_ips.v[j]);
-
-			if (!routes_wants(peer, peer->allowed_ips.v[j], prefs))
-				continue;
-			if (p.len == 128 && prefix_covers(ula, p))
-				has_six = true;
-			else
-				add(routes, p);
-		}
-	}
-	if (has_six)
-		add(routes, ula);
-	/* Chosen but gone: nothing may leave beside the tunnel. */
-	if (routes_has_exit_node(prefs)) {
-		add(routes, (struct prefix){ ip_v4(0, 0, 0, 0), 0 });
-		add(routes, (struct prefix){ { .family = 6 }, 0 });
-	}
-}
-
-/* ---- doing it ---- */
+/* ---- one change ---- */
 
 static int change_address(struct routes *r, struct prefix p, bool on, struct err *err)
 {
 	struct privops_address a = { p, on };
-
-	return r->priv->ops->address(r->priv, &a, err);
-}
-
-static int change_route(struct routes *r, struct prefix p, bool on, struct err *err)
-{
-	struct privops_route route = { p, PRIVOPS_ROUTE_TUNNEL, on };
-
-	return r->priv->ops->route(r->priv, &route, err);
-}
-
-typedef int change_fn(struct routes *r, struct prefix p, bool on, struct err *err);
-
-static int try_change(struct routes *r, change_fn *change, struct prefix p, bool on,
-		      struct err *err)
-{
 	char text[PREFIX_TEXT_MAX];
 
-	if (change(r, p, on, err) == 0)
+	if (r->priv->ops->address(r->priv, &a, err) == 0)
 		return 0;
-	log_warn(&r->log, "%s %s failed: %s", on ? "adding" : "removing", prefix_format(p, text),
-		 err->text);
+	log_warn(&r->log, "%s address %s failed: %s", on ? "adding" : "removing",
+		 prefix_format(p, text), err->text);
 	return -1;
 }
 
-/* Both sorted. What cannot be added is left out of `have`, so that the next time tries again. */
-static int switch_to(struct routes *r, change_fn *change, struct prefixes *have,
-		     struct prefixes *want, struct err *err)
+static int change_route(struct routes *r, const struct planned_route *p, bool on, struct err *err)
 {
-	struct prefixes done = { 0 };
-	size_t i = 0;
+	struct privops_route route = { p->to, p->kind, on };
+	char text[PREFIX_TEXT_MAX];
+
+	if (r->priv->ops->route(r->priv, &route, err) == 0)
+		return 0;
+	log_warn(&r->log, "%s route %s failed: %s", on ? "adding" : "removing",
+		 prefix_format(p->to, text), err->text);
+	return -1;
+}
+
+/* ---- the difference ---- */
+
+static bool has_address(const struct routes_plan *p, struct prefix a)
+{
+	for (size_t i = 0; i < p->address_count; i++)
+		if (prefix_equal(p->addresses[i], a))
+			return true;
+	return false;
+}
+
+static bool has_route(const struct routes_plan *p, const struct planned_route *one)
+{
+	return p->route_count &&
+	       bsearch(one, p->routes, p->route_count, sizeof(*p->routes), routes_plan_compare);
+}
+
+/* Removing before adding: a route that changes its kind must not take its successor along. */
+static void remove_old(struct routes *r, const struct routes_plan *want, struct err *err)
+{
+	for (size_t i = 0; i < r->have.route_count; i++)
+		if (!has_route(want, &r->have.routes[i]))
+			(void)change_route(r, &r->have.routes[i], false, err);
+	for (size_t i = 0; i < r->have.address_count; i++)
+		if (!has_address(want, r->have.addresses[i]))
+			(void)change_address(r, r->have.addresses[i], false, err);
+}
+
+/* What cannot be added is left out of the plan, so that the next time tries again. */
+static int add_new(struct routes *r, struct routes_plan *want, struct err *err)
+{
+	size_t kept = 0;
 	int ret = 0;
 
-	for (size_t j = 0; j <= want->n; j++) {
-		while (i < have->n && (j == want->n || prefix_compare(have->v[i], want->v[j]) < 0))
-			(void)try_change(r, change, have->v[i++], false, err);
-		if (j == want->n)
-			break;
-		if (i < have->n && prefix_equal(have->v[i], want->v[j]))
-			i++;
-		else if (try_change(r, change, want->v[j], true, err) < 0) {
+	for (size_t i = 0; i < want->address_count; i++)
+		if (has_address(&r->have, want->addresses[i]) ||
+		    change_address(r, want->addresses[i], true, err) == 0)
+			want->addresses[kept++] = want->addresses[i];
+		else
 			ret = -1;
-			continue;
-		}
-		add(&done, want->v[j]);
-	}
-	mem_free(have->v);
-	mem_free(want->v);
-	*have = done;
+	want->address_count = kept;
+	kept = 0;
+	for (size_t i = 0; i < want->route_count; i++)
+		if (has_route(&r->have, &want->routes[i]) ||
+		    change_route(r, &want->routes[i], true, err) == 0)
+			want->routes[kept++] = want->routes[i];
+		else
+			ret = -1;
+	want->route_count = kept;
 	return ret;
 }
 
-int routes_apply(struct routes *r, const struct netmap *map, const struct prefs *prefs,
-		 struct err *err)
+/* ---- rules and firewall ---- */
+
+void routes_firewall(struct privops_firewall *out, const struct netmap *map,
+		     const struct prefs *prefs, bool rival)
 {
-	struct prefixes addresses = { 0 }, routes = { 0 };
+	/* Compared as bytes. */
+	memset(out, 0, sizeof(*out));
+	if (!map || prefs->v.netfilter_mode <= PRIVOPS_FIREWALL_OFF)
+		return;
+	out->mode = prefs->v.netfilter_mode == PRIVOPS_FIREWALL_NODIVERT ? PRIVOPS_FIREWALL_NODIVERT
+									 : PRIVOPS_FIREWALL_ON;
+	out->snat = !prefs->v.no_snat;
+	out->stateful = prefs->v.no_stateful_filtering == OPT_FALSE;
+	/* Two tunnels on one host: the other one's packets are honest, too. */
+	out->drop_spoofed =
+	    !rival && !netmap_node_has_cap(netmap_self(map), "disable-linux-cgnat-drop-rule");
+	out->keep_marks = routes_has_exit_node(prefs);
+}
+
+static int set_firewall(struct routes *r, const struct netmap *map, const struct prefs *prefs,
+			struct err *err)
+{
+	struct privops_firewall want;
+
+	routes_firewall(&want, map, prefs, *r->host.rival != '\0');
+	if (!memcmp(&want, &r->firewall, sizeof(want)) && !r->firewall_stale)
+		return 0;
+	if (r->priv->ops->firewall(r->priv, &want, err) < 0) {
+		log_warn(&r->log, "firewall rules failed: %s", err->text);
+		r->firewall_stale = true;
+		return err_wrap(err, "firewall");
+	}
+	r->firewall = want;
+	r->firewall_stale = false;
+	return 0;
+}
+
+static int set_rules(struct routes *r, bool on, struct err *err)
+{
+	if (r->rules == on)
+		return 0;
+	/* Whoever shares our table lives by the same rules: they stay. */
+	if (!on && *r->host.rival) {
+		r->rules = false;
+		return 0;
+	}
+	if (r->priv->ops->rules(r->priv, on, err) < 0) {
+		log_warn(&r->log, "policy rules failed: %s", err->text);
+		return -1;
+	}
+	r->rules = on;
+	return 0;
+}
+
+void routes_restore_rules(struct routes *r)
+{
+	struct err err;
+
+	if (!r->rules)
+		return;
+	r->rules = false;
+	if (set_rules(r, true, &err) == 0)
+		log_info(&r->log, "policy rules were removed by somebody, restored");
+}
+
+void routes_look(struct routes *r)
+{
+	char before[PRIVOPS_NAME_MAX];
+	struct err err;
+
+	memcpy(before, r->host.rival, sizeof(before));
+	if (r->priv->ops->host(r->priv, &r->host, &err) < 0)
+		log_warn(&r->log, "looking at the host failed: %s", err.text);
+	r->host.rival[PRIVOPS_NAME_MAX - 1] = '\0';
+	if (*r->host.rival && strcmp(before, r->host.rival) != 0)
+		log_warn(&r->log,
+			 "device %s has routes in table %d, too: two tunnels on one host "
+			 "disturb each other",
+			 r->host.rival, PRIVOPS_ROUTE_TABLE);
+	r->looked = true;
+}
+
+void routes_moved(struct routes *r)
+{
+	routes_look(r);
+	if (r->firewall.keep_marks)
+		r->firewall_stale = true; /* a new interface may be strict */
+}
+
+const struct privops_host *routes_host(const struct routes *r)
+{
+	return &r->host;
+}
+
+/* ---- ---- */
+
+int routes_apply(struct routes *r, const struct netmap *map, const struct prefs *prefs,
+		 const struct lan *lan, struct err *err)
+{
+	struct routes_plan_in in = { map, prefs, lan, wall_now(), true };
+	struct routes_plan want = { 0 };
 	int ret = 0;
 
+	if (map && !r->looked)
+		routes_look(r);
+	in.ipv6 = r->host.ipv6;
 	if (map)
-		wanted(map, prefs, &addresses, &routes);
-	sort(&addresses);
-	sort(&routes);
-	if (map && !r->rules) {
-		if (r->priv->ops->rules(r->priv, true, err) < 0) {
-			log_warn(&r->log, "policy rules failed: %s", err->text);
-			ret = -1;
-		}
-		r->rules = true;
-	}
-	if (switch_to(r, change_address, &r->addresses, &addresses, err) < 0)
+		routes_plan_make(&want, &in);
+	if (map && set_rules(r, true, err) < 0)
 		ret = -1;
-	if (switch_to(r, change_route, &r->routes, &routes, err) < 0)
+	/* Before the routes: not one packet goes out by the wrong rules. */
+	if (map && set_firewall(r, map, prefs, err) < 0)
 		ret = -1;
-	if (!map && r->rules) {
-		(void)r->priv->ops->rules(r->priv, false, err);
-		r->rules = false;
+	remove_old(r, &want, err);
+	if (add_new(r, &want, err) < 0)
+		ret = -1;
+	routes_plan_fini(&r->have);
+	r->have = want;
+	if (!map) {
+		(void)set_firewall(r, NULL, prefs, err);
+		(void)set_rules(r, false, err);
 	}
 	return ret;
 }
@@ -206,7 +226,7 @@ void routes_clear(struct routes *r)
 {
 	struct err ignored;
 
-	(void)routes_apply(r, NULL, NULL, &ignored);
+	(void)routes_apply(r, NULL, NULL, NULL, &ignored);
 }
 
 struct routes *routes_create(struct privops *priv, const struct log *log)
@@ -222,7 +242,6 @@ void routes_destroy(struct routes *r)
 {
 	if (!r)
 		return;
-	mem_free(r->addresses.v);
-	mem_free(r->routes.v);
+	routes_plan_fini(&r->have);
 	mem_free(r);
 }

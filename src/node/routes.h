@@ -1,33 +1,35 @@
 /*
- * node/routes.h - which addresses and routes the host shall have, and who owns which prefix inside.
+ * node/routes.h - makes the host follow the plan: addresses, routes, policy rules and firewall.
  *
- * Computed whole from the map and the preferences; what changed since the last time goes to
- * privops.
+ *   map, preferences, own networks --routes_plan--> what is wanted --difference--> privops
  */
 #pragma once
 
 #include <stdbool.h>
-#include <stddef.h>
 
-#include "base/ip.h"
+#include "node/routes_plan.h"
 
 struct err;
 struct log;
-struct netmap;
-struct prefs;
 struct privops;
+struct privops_firewall;
+struct privops_host;
 struct routes;
-struct tailcfg_node;
 
 struct routes *routes_create(struct privops *priv, const struct log *log);
 void routes_destroy(struct routes *r); /* takes nothing back: routes_clear() first */
 /* map NULL or not wanted: nothing. Goes on after an error; *err is the last one. */
 int routes_apply(struct routes *r, const struct netmap *map, const struct prefs *prefs,
-		 struct err *err);
+		 const struct lan *lan, struct err *err);
 void routes_clear(struct routes *r);
+void routes_look(struct routes *r); /* at the host, anew */
+/* Interfaces came or went: the next routes_apply() sets the firewall again where it matters. */
+void routes_moved(struct routes *r);
+/* Somebody took our policy rules away. */
+void routes_restore_rules(struct routes *r);
+/* As of the last look. */
+const struct privops_host *routes_host(const struct routes *r);
 
-/* Whether traffic for this prefix of a peer goes to it, by our preferences. */
-bool routes_wants(const struct tailcfg_node *peer, struct prefix p, const struct prefs *prefs);
-/* The exit node that the preferences name, by ID or address; NULL: none, or not in the map. */
-const struct tailcfg_node *routes_exit_node(const struct netmap *map, const struct prefs *prefs);
-bool routes_has_exit_node(const struct prefs *prefs); /* chosen, whether it exists or not */
+/* Which firewall these preferences want. map NULL: none. rival: see struct privops_host. */
+void routes_firewall(struct privops_firewall *out, const struct netmap *map,
+		     const struct prefs *prefs, bool rival);

@@ -19,6 +19,7 @@
 
 struct datapath;
 struct err;
+struct lan;
 struct loop;
 struct netmap;
 struct netmap_diff;
@@ -46,8 +47,9 @@ struct tunnel_conf {
 	const char *tun_name; /* NULL: no device */
 	/* Instead of a device: a socket that carries one IP packet per message. Duplicated. */
 	const struct tun *packets;
-	uint16_t port;    /* 0: any */
-	unsigned threads; /* of the datapath */
+	uint16_t port;         /* 0: any */
+	unsigned threads;      /* of the datapath */
+	const struct lan *lan; /* borrowed; as of the last look. NULL: not known */
 	struct secret32 node_key;
 	struct log log;
 	/* Our addresses as others may reach us; a fresh list, when its set changed. */

@@ -201,7 +201,7 @@ static void set_gate(struct tunnel *t, const struct netmap *map, const struct pr
 	for (uint32_t i = 0; map && i < t->peer_cap; i++)
 		if (t->peers[i])
 			peers[i].node = netmap_peer_by_id(map, t->peers[i]->id);
-	fresh = gate_create(map, prefs, peers, t->peer_cap, t->flows, &t->conf.log);
+	fresh = gate_create(map, prefs, t->conf.lan, peers, t->peer_cap, t->flows, &t->conf.log);
 	old = atomic_exchange_explicit(&t->gate, fresh, memory_order_acq_rel);
 	/* Data threads may be reading it. */
 	if (old)

@@ -26,7 +26,12 @@ static const struct opt global_opts[] = {
 	{ "accept-routes", OPT_FLAG, UP(accept_routes), NULL, NULL, "use the subnet routes of other nodes" }, \
 	{ "accept-dns", OPT_FLAG, UP(accept_dns), "true", NULL, "use the network's DNS settings" }, \
 	{ "advertise-routes", OPT_STRING, UP(advertise_routes), NULL, "PREFIX,...", "subnets to offer to the network" }, \
-	{ "exit-node", OPT_STRING, UP(exit_node), NULL, "NODE", "send all traffic through this node; empty: none" }, \
+	{ "advertise-exit-node", OPT_FLAG, UP(advertise_exit_node), NULL, NULL, "offer to carry all traffic of other nodes" }, \
+	{ "exit-node", OPT_STRING, UP(exit_node), NULL, "NODE", "send all traffic through this node; auto:any chooses one; empty: none" }, \
+	{ "exit-node-allow-lan-access", OPT_FLAG, UP(exit_node_allow_lan), NULL, NULL, "with an exit node, reach the local network directly" }, \
+	{ "snat-subnet-routes", OPT_FLAG, UP(snat), "true", NULL, "hosts of advertised subnets see this node, not the sender" }, \
+	{ "stateful-filtering", OPT_FLAG, UP(stateful), NULL, NULL, "advertised subnets may only answer" }, \
+	{ "netfilter-mode", OPT_STRING, UP(netfilter_mode), "on", "MODE", "on, nodivert (rules that nothing calls) or off" }, \
 	{ "shields-up", OPT_FLAG, UP(shields_up), NULL, NULL, "let nobody open a connection to this host" }, \
 	{ "operator", OPT_STRING, UP(operator), NULL, "USER", "a local user who may do this without root" }
 
@@ -75,6 +80,7 @@ const struct opt_command cli_commands[] = {
 	{ "ping", "NODE", "which way packets to a node take, and how long", ping_opts, array_len(ping_opts), cli_ping, NULL },
 	{ "whois", "ADDRESS", "whose address this is", NULL, 0, cli_whois, NULL },
 	{ "netcheck", NULL, "home relay, and what we look like from outside", NULL, 0, cli_netcheck, NULL },
+	{ "exit-node", "list|suggest", "nodes that offer to carry all traffic", NULL, 0, cli_exit_node, "  weft exit-node list\n" },
 	{ "metrics", NULL, "counters in Prometheus text", NULL, 0, cli_metrics, NULL },
 	{ "debug", "counters|derp-map|prefs|dns", "for people in trouble", NULL, 0, cli_debug, NULL },
 	{ "version", NULL, "what this is", NULL, 0, cli_version, NULL },
@@ -83,9 +89,9 @@ const struct opt_command cli_commands[] = {
 const size_t cli_command_count = array_len(cli_commands);
 
 static const char *const not_there[] = {
-	"switch",    "get",     "configure", "dns",   "nc",        "ssh",     "funnel",
-	"serve",     "service", "web",       "file",  "bugreport", "cert",    "lock",
-	"exit-node", "update",  "whoami",    "drive", "wait",      "explain",
+	"switch", "get",     "configure", "dns",  "nc",        "ssh",  "funnel",
+	"serve",  "service", "web",       "file", "bugreport", "cert", "lock",
+	"update", "whoami",  "drive",     "wait", "explain",
 };
 
 union values {

@@ -37,18 +37,29 @@ void cli_sleep_ms(unsigned ms);
 /* "name", "name.suffix", address or node key to the peer's (or our own) object in a status. */
 const struct json *cli_find_node(struct cli *cli, const struct json *status, const char *name);
 
+struct cli_up_options;
+struct json_out;
+/* Begins one member of a masked edit; its value comes next. */
+void cli_pref(struct json_out *o, const char *name, const char *mask);
+/* Those of subnets and exit nodes that were mentioned. */
+int cli_route_prefs(struct cli *cli, struct json_out *o, const struct cli_up_options *u,
+		    struct err *err);
+/* Says how to make this host forward, when it was asked to. */
+void cli_warn_forwarding(struct cli *cli, const struct cli_up_options *u);
+
 extern const struct opt_command cli_commands[];
 extern const size_t cli_command_count;
 
 typedef int cli_command(void *cli, const void *values, int argc, char **argv);
 cli_command cli_up, cli_down, cli_login, cli_logout, cli_set;
 cli_command cli_status, cli_ip, cli_whois, cli_version, cli_netcheck, cli_debug, cli_metrics;
-cli_command cli_ping;
+cli_command cli_ping, cli_exit_node;
 
 struct cli_up_options {
 	const char *login_server, *authkey, *hostname, *advertise_routes, *advertise_tags,
-	    *operator, * exit_node;
+	    *operator, * exit_node, *netfilter_mode;
 	bool accept_routes, accept_dns, shields_up, reset, force_reauth;
+	bool advertise_exit_node, exit_node_allow_lan, snat, stateful;
 	int64_t timeout_ms;
 };
 struct cli_status_options {

@@ -12,7 +12,7 @@ enum { KEY_MAX = 512, POLL_MS = 100, HOPELESS_MS = 3000, BODY_MAX = 1 << 20 };
 
 /* ---- preferences from options: only what was mentioned, or all with --reset ---- */
 
-static void member(struct json_out *o, const char *name, const char *mask)
+void cli_pref(struct json_out *o, const char *name, const char *mask)
 {
 	json_key(o, mask);
 	json_put_bool(o, true);
@@ -21,13 +21,13 @@ static void member(struct json_out *o, const char *name, const char *mask)
 
 static void text_pref(struct json_out *o, const char *name, const char *mask, const char *v)
 {
-	member(o, name, mask);
+	cli_pref(o, name, mask);
 	json_put_cstr(o, v ? v : "");
 }
 
 static void truth_pref(struct json_out *o, const char *name, const char *mask, bool v)
 {
-	member(o, name, mask);
+	cli_pref(o, name, mask);
 	json_put_bool(o, v);
 }
 
@@ -35,7 +35,7 @@ static void list_pref(struct json_out *o, const char *name, const char *mask, co
 {
 	struct bytes rest = bytes_str(v ? v : ""), item;
 
-	member(o, name, mask);
+	cli_pref(o, name, mask);
 	json_open_array(o);
 	while (rest.n && text_split(&rest, ',', &item))
 		if (text_trim(item).n)
@@ -46,28 +46,6 @@ static void list_pref(struct json_out *o, const char *name, const char *mask, co
 static bool wants(const struct cli *cli, const struct cli_up_options *u, const char *option)
 {
 	return u->reset || cli_mentioned(cli, option);
-}
-
-/* An exit node is given by name or address; the daemon stores its ID. */
-static int exit_pref(struct cli *cli, struct json_out *o, const char *name, struct err *err)
-{
-	struct cli_answer a;
-	const struct json *node;
-
-	if (!name || !*name) {
-		text_pref(o, "ExitNodeID", "ExitNodeIDSet", "");
-		text_pref(o, "ExitNodeIP", "ExitNodeIPSet", "");
-		return 0;
-	}
-	if (cli_call(cli, "GET", "status", (struct bytes){ NULL, 0 }, &a, err) < 0)
-		return -1;
-	node = cli_find_node(cli, a.json, name);
-	if (!node)
-		return err_set(err, ERR_USAGE, "there is no node '%s'", name);
-	if (!cli_truth(node, "ExitNodeOption"))
-		return err_set(err, ERR_USAGE, "%s does not offer to be an exit node", name);
-	text_pref(o, "ExitNodeID", "ExitNodeIDSet", cli_text(cli, node, "ID"));
-	return 0;
 }
 
 static int put_prefs(struct cli *cli, struct json_out *o, const struct cli_up_options *u,
@@ -85,13 +63,9 @@ static int put_prefs(struct cli *cli, struct json_out *o, const struct cli_up_op
 		truth_pref(o, "CorpDNS", "CorpDNSSet", u->accept_dns);
 	if (wants(cli, u, "shields-up"))
 		truth_pref(o, "ShieldsUp", "ShieldsUpSet", u->shields_up);
-	if (wants(cli, u, "advertise-routes"))
-		list_pref(o, "AdvertiseRoutes", "AdvertiseRoutesSet", u->advertise_routes);
 	if (wants(cli, u, "advertise-tags"))
 		list_pref(o, "AdvertiseTags", "AdvertiseTagsSet", u->advertise_tags);
-	if (wants(cli, u, "exit-node"))
-		return exit_pref(cli, o, u->exit_node, err);
-	return 0;
+	return cli_route_prefs(cli, o, u, err);
 }
 
 static int patch(struct cli *cli, const struct cli_up_options *u, int running, struct err *err)
@@ -111,6 +85,8 @@ static int patch(struct cli *cli, const struct cli_up_options *u, int running, s
 	if (ret == 0)
 		ret = cli_call(cli, "PATCH", "prefs", buf_bytes(&body), &a, err);
 	buf_fini(&body);
+	if (ret == 0 && u)
+		cli_warn_forwarding(cli, u);
 	return ret;
 }
 

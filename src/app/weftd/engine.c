@@ -124,11 +124,21 @@ static void on_signal(void *arg, int signo)
 	loop_stop(e->loop);
 }
 
-static void on_network_change(void *arg)
+static void on_network_change(void *arg, bool major)
 {
 	struct engine *e = arg;
 
-	node_kick(e->node);
+	if (major)
+		node_kick(e->node);
+	else
+		node_lan_changed(e->node);
+}
+
+static void on_rules_gone(void *arg)
+{
+	struct engine *e = arg;
+
+	node_rules_gone(e->node);
 }
 
 static int start(struct engine *e, struct err *err)
@@ -153,7 +163,14 @@ static int start(struct engine *e, struct err *err)
 	e->api = localapi_create(e->loop, e->node, e->conf->listener, &e->log, err);
 	if (!e->api)
 		return -1;
-	e->links = linkmon_create(e->loop, conf.tun_name, on_network_change, e, err);
+	e->links = linkmon_create(e->loop,
+				  &(struct linkmon_conf){ .own = conf.tun_name,
+							  .on_change = on_network_change,
+							  .on_rules_gone = on_rules_gone,
+							  .rule_first = PRIVOPS_RULE_BASE,
+							  .rule_last = PRIVOPS_RULE_BASE + 99,
+							  .arg = e },
+				  err);
 	if (!e->links || loop_on_signal(e->loop, SIGTERM, on_signal, e, err) < 0 ||
 	    loop_on_signal(e->loop, SIGINT, on_signal, e, err) < 0)
 		return -1;

@@ -343,12 +343,13 @@ static const struct {
 	{ "GET",   "profiles/current",    WRITE, get_profile },
 	{ "GET",   "usermetrics",         READ,  get_metrics },
 	{ "GET",   "metrics",             WRITE, get_counters },
-	{ "GET",   "check-ip-forwarding", READ,  get_warning },
+	{ "GET",   "check-ip-forwarding", READ,  localapi_check_forwarding },
 	{ "GET",   "check-udp-gro-forwarding", READ, get_warning },
 	{ "POST",  "shutdown",            WRITE, not_there },
 	{ "GET",   "serve-config",        READ,  get_serve_config },
 	{ "POST",  "dial",                WRITE, not_there },
-	{ "POST",  "suggest-exit-node",   READ,  not_there },
+	{ "POST",  "suggest-exit-node",   READ,  localapi_suggest_exit },
+	{ "GET",   "suggest-exit-node",   READ,  localapi_suggest_exit },
 	{ "GET",   "dns-query",           READ,  not_there },
 };
 // clang-format on

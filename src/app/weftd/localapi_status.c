@@ -9,6 +9,7 @@
 #include "node/netmap.h"
 #include "node/prefs.h"
 #include "node/routes.h"
+#include "node/routes_health.h"
 #include "node/state.h"
 
 static const char zero_time[] = "0001-01-01T00:00:00Z";
@@ -64,15 +65,6 @@ static void prefixes(struct json_out *o, const char *key, const struct prefix_li
 	for (size_t i = 0; i < list->n; i++)
 		json_put_cstr(o, prefix_format(list->v[i], out));
 	json_close_array(o);
-}
-
-static bool is_exit_option(const struct tailcfg_node *n)
-{
-	unsigned defaults = 0;
-
-	for (size_t i = 0; i < n->allowed_ips.n; i++)
-		defaults += n->allowed_ips.v[i].len == 0;
-	return defaults >= 2;
 }
 
 static void relay_code(struct json_out *o, const struct node *n, int64_t region)
@@ -186,7 +178,7 @@ static void put_node(struct json_out *o, const struct node *n, const struct tail
 	truth(o, "Online", online);
 	truth(o, "ExitNode",
 	      peer && node_map(n) && routes_exit_node(node_map(n), node_prefs(n)) == peer);
-	truth(o, "ExitNodeOption", p && is_exit_option(p));
+	truth(o, "ExitNodeOption", p && routes_is_exit_option(p));
 	truth(o, "Active", s.active);
 	json_key(o, "PeerAPIURL");
 	json_put_null(o);
@@ -206,6 +198,12 @@ static void put_node(struct json_out *o, const struct node *n, const struct tail
 	json_close_object(o);
 }
 
+static void put_sentence(void *arg, const char *code, const char *sentence)
+{
+	(void)code;
+	json_put_cstr(arg, sentence);
+}
+
 static void put_health(struct json_out *o, const struct node *n)
 {
 	const struct netmap *map = node_map(n);
@@ -223,6 +221,8 @@ static void put_health(struct json_out *o, const struct node *n)
 	if (map && node_map_is_stale(n))
 		json_put_cstr(o, "The network map is from the last run: control was not heard "
 				 "since.");
+	if (node_prefs(n)->v.want_running)
+		routes_health(map, node_prefs(n), node_host(n), put_sentence, o);
 	for (size_t i = 0; map && i < netmap_health(map)->n; i++)
 		json_put_string(o, netmap_health(map)->v[i]);
 	json_close_array(o);
@@ -282,6 +282,20 @@ static void put_tailnet(struct json_out *o, const struct node *n)
 	json_close_object(o);
 }
 
+static void put_exit_status(struct json_out *o, const struct netmap *map, const struct prefs *prefs)
+{
+	const struct tailcfg_node *exit = map ? routes_exit_node(map, prefs) : NULL;
+
+	if (!exit)
+		return;
+	json_key(o, "ExitNodeStatus");
+	json_open_object(o);
+	bytes(o, "ID", exit->stable_id);
+	truth(o, "Online", exit->online == OPT_TRUE);
+	prefixes(o, "TailscaleIPs", &exit->addresses);
+	json_close_object(o);
+}
+
 void localapi_status(const struct node *n, bool with_peers, struct json_out *o)
 {
 	const struct netmap *map = node_map(n);
@@ -296,6 +310,7 @@ void localapi_status(const struct node *n, bool with_peers, struct json_out *o)
 	node_ips(o, "TailscaleIPs", self);
 	json_key(o, "Self");
 	put_node(o, n, self, true);
+	put_exit_status(o, map, node_prefs(n));
 	put_health(o, n);
 	put_tailnet(o, n);
 	json_key(o, "CertDomains");
