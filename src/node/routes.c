@@ -92,8 +92,14 @@ static void wanted(const struct netmap *map, const struct prefs *prefs, struct p
 	static const struct prefix ula = { { 6, { 0xfd, 0x7a, 0x11, 0x5c, 0xa1, 0xe0 } }, 48 };
 	bool has_six = false;
 
-	for (size_t i = 0; i < self->addresses.n; i++)
+	for (size_t i = 0; i < self->addresses.n; i++) {
 		add(addresses, self->addresses.v[i]);
+		/* Our own services: 100.100.100.100; fd7a:115c:a1e0::53 lies in the ULA. */
+		if (self->addresses.v[i].addr.family == 4)
+			add(routes, prefix_of(ip_v4(100, 100, 100, 100)));
+		else
+			has_six = true;
+	}
 	for (size_t i = 0; i < netmap_peer_count(map); i++) {
 		const struct tailcfg_node *peer = netmap_peer(map, i);
 
