@@ -349,7 +349,9 @@ static const struct {
 	{ "GET",   "serve-config",        READ,  get_serve_config },
 	{ "POST",  "dial",                WRITE, not_there },
 	{ "POST",  "suggest-exit-node",   READ,  not_there },
-	{ "GET",   "dns-query",           READ,  not_there },
+	{ "GET",   "dns-query",           WRITE, localapi_dns_query },
+	{ "GET",   "dns-osconfig",        WRITE, localapi_dns_osconfig },
+	{ "GET",   "dns-status",          READ,  localapi_dns_status },
 };
 // clang-format on
 
