@@ -45,6 +45,7 @@ check "a suffix goes to its own resolver" wait_for 15 says db.corp.example A "A 
 check "a long answer is cut over UDP" sh -c '"$@" | grep -qx TRUNCATED' - lab exec alice "$probe" ask 100.100.100.100 big.example.org TXT
 check "and whole over TCP" sh -c '"$@" | grep -qx "TXT 3000"' - lab exec alice "$probe" ask --tcp 100.100.100.100 big.example.org TXT
 check "a resolver without EDNS is asked without it" wait_for 15 says old.example.org A "A 192.0.2.1"
+check "settings that changed are in force for all names" says www.example.org A "A 192.0.2.1"
 asked=$(on upstream "$probe" ask "$upstream" count.example.org A)
 says www.example.org A "A 192.0.2.1"
 equal "an answer is kept" "$(on upstream "$probe" ask "$upstream" count.example.org A)" "$asked"
