@@ -13,6 +13,7 @@
 #include "node/hostinfo.h"
 #include "node/lan.h"
 #include "node/netmap.h"
+#include "node/nodedns.h"
 #include "node/prefs.h"
 #include "node/privops.h"
 #include "node/routes.h"
@@ -43,6 +44,7 @@ struct node {
 	bool tunnel_broken; /* on_broken() came; replaced at the next change */
 	struct routes *routes;
 	struct lan lan;
+	struct nodedns *dns;
 	struct netmap *map;
 	bool map_stale, map_applied;
 	bool auth_blocked; /* control waits for a person */
@@ -216,6 +218,7 @@ static void apply_map(struct node *n, const struct netmap_diff *diff)
 	if (!n->map_applied || !map)
 		diff = NULL;
 	tunnel_apply(n->tunnel, map, prefs, diff);
+	nodedns_apply(n->dns, map, prefs, diff);
 	n->map_applied = map != NULL;
 	if (n->conf.tun_name && routes_apply(n->routes, map, prefs, &n->lan, &err) < 0)
 		set_error(n, err.text);
@@ -371,10 +374,26 @@ static void on_broken(void *arg, const struct err *why)
 	loop_defer(n->loop, deferred_update, n);
 }
 
+static void on_service(void *arg, struct bytes packet)
+{
+	struct node *n = arg;
+
+	nodedns_packet(n->dns, packet);
+}
+
+static void write_host(void *arg, struct bytes packet)
+{
+	struct node *n = arg;
+
+	if (n->tunnel)
+		(void)tunnel_write_host(n->tunnel, packet);
+}
+
 static void drop_tunnel(struct node *n)
 {
 	if (!n->tunnel)
 		return;
+	nodedns_apply(n->dns, NULL, state_prefs(n->state), NULL);
 	routes_clear(n->routes);
 	tunnel_destroy(n->tunnel);
 	n->tunnel = NULL;
@@ -397,6 +416,7 @@ static void make_tunnel(struct node *n)
 				    .on_live = on_live,
 				    .on_ping = on_ping,
 				    .on_broken = on_broken,
+				    .on_service = on_service,
 				    .arg = n };
 	struct err err = { 0 };
 
@@ -835,6 +855,11 @@ struct tunnel *node_tunnel(const struct node *n)
 	return n->tunnel;
 }
 
+struct nodedns *node_dns(const struct node *n)
+{
+	return n->dns;
+}
+
 struct state_profile *node_profile(const struct node *n)
 {
 	return state_profile(n->state);
@@ -904,6 +929,11 @@ struct node *node_create(struct loop *loop, const struct node_conf *conf, struct
 		return NULL;
 	}
 	n->routes = routes_create(conf->priv, &n->log);
+	n->dns =
+	    nodedns_create(loop, &(struct nodedns_conf){ .priv = conf->priv,
+							 .log = log_of(conf->sink, "dns", NULL),
+							 .write = write_host,
+							 .arg = n });
 	/* What an earlier process left behind when it was killed. */
 	conf->priv->ops->restore(conf->priv);
 	if (node_has_key(n))
@@ -922,6 +952,7 @@ void node_destroy(struct node *n)
 	save_map(n);
 	drop_tunnel(n);
 	drop_control(n);
+	nodedns_destroy(n->dns);
 	netmap_unref(n->map);
 	routes_destroy(n->routes);
 	state_close(n->state);

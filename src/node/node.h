@@ -20,6 +20,7 @@
 struct err;
 struct loop;
 struct netmap;
+struct nodedns;
 struct node;
 struct prefs;
 struct privops;
@@ -75,6 +76,7 @@ const struct prefs *node_prefs(const struct node *n);
 const struct netmap *node_map(const struct node *n); /* NULL: none */
 bool node_map_is_stale(const struct node *n);        /* from disk: control was not heard yet */
 struct tunnel *node_tunnel(const struct node *n);    /* NULL: stopped */
+struct nodedns *node_dns(const struct node *n);
 struct state_profile *node_profile(const struct node *n);
 bool node_has_key(const struct node *n);
 struct key node_key(const struct node *n);

@@ -197,6 +197,21 @@ static void on_broken(void *arg, const struct err *why)
 	t->conf.on_broken(t->conf.arg, why);
 }
 
+/* TSMP of peers comes here, too; nothing answers it. */
+static void on_local(void *arg, bool outbound, uint32_t owner, struct bytes packet)
+{
+	struct tunnel *t = arg;
+
+	(void)owner;
+	if (outbound && t->conf.on_service)
+		t->conf.on_service(t->conf.arg, packet);
+}
+
+bool tunnel_write_host(struct tunnel *t, struct bytes packet)
+{
+	return t->dp && datapath_write_tun(t->dp, packet);
+}
+
 /* ---- events of paths and relays ---- */
 
 static void on_route(void *arg, uint32_t owner, const struct magic_route *route)
@@ -414,6 +429,7 @@ static int make_engines(struct tunnel *t, struct err *err)
 				    .threads = t->conf.threads,
 				    .hooks = { .filter_out = hook_out,
 					       .filter_in = hook_in,
+					       .on_local = on_local,
 					       .on_datagram = on_datagram,
 					       .on_relay = on_relay,
 					       .on_send = on_send,

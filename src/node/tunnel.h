@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "base/ip.h"
 #include "base/log.h"
 #include "base/mono.h"
@@ -59,6 +60,8 @@ struct tunnel_conf {
 	void (*on_live)(void *arg); /* the number of relays or peers that work changed */
 	void (*on_ping)(void *arg, const struct tunnel_ping *result);
 	void (*on_broken)(void *arg, const struct err *why);
+	/* The host sent this packet to one of our service addresses. */
+	void (*on_service)(void *arg, struct bytes packet);
 	void *arg;
 };
 
@@ -92,6 +95,9 @@ struct tunnel_peer_status {
 };
 bool tunnel_peer_status(const struct tunnel *t, int64_t node_id, struct tunnel_peer_status *out);
 size_t tunnel_endpoints(const struct tunnel *t, struct tunnel_endpoint *out, size_t max);
+
+/* Gives the host a packet of one of our services. False: there is no device, or it is full. */
+bool tunnel_write_host(struct tunnel *t, struct bytes packet);
 
 /* Counters as "name value sentence" lines. */
 struct buf;

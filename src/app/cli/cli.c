@@ -68,6 +68,11 @@ static const struct opt ping_opts[] = {
 	{ "until-direct", OPT_FLAG, offsetof(struct cli_ping_options, until_direct), "true", NULL, "stop when the way is direct" },
 };
 
+static const struct opt dns_opts[] = {
+	{ "json", OPT_FLAG, offsetof(struct cli_dns_options, json), NULL, NULL, "for programs" },
+	{ "all", OPT_FLAG, offsetof(struct cli_dns_options, all), NULL, NULL, "with records, counters and what is rarely wanted" },
+};
+
 const struct opt_command cli_commands[] = {
 	{ "up", NULL, "join the network, or go on in it", up_opts, array_len(up_opts), cli_up,
 	  "  weft up --login-server https://control.example.com --authkey file:KEYFILE\n" },
@@ -81,6 +86,8 @@ const struct opt_command cli_commands[] = {
 	{ "whois", "ADDRESS", "whose address this is", NULL, 0, cli_whois, NULL },
 	{ "netcheck", NULL, "home relay, and what we look like from outside", NULL, 0, cli_netcheck, NULL },
 	{ "exit-node", "list|suggest", "nodes that offer to carry all traffic", NULL, 0, cli_exit_node, "  weft exit-node list\n" },
+	{ "dns", "status|query NAME [TYPE]", "what names resolve to, and who is asked", dns_opts, array_len(dns_opts), cli_dns,
+	  "  weft dns status\n  weft dns query otherhost\n  weft dns query example.com MX\n" },
 	{ "metrics", NULL, "counters in Prometheus text", NULL, 0, cli_metrics, NULL },
 	{ "debug", "counters|derp-map|prefs|dns", "for people in trouble", NULL, 0, cli_debug, NULL },
 	{ "version", NULL, "what this is", NULL, 0, cli_version, NULL },
@@ -89,15 +96,16 @@ const struct opt_command cli_commands[] = {
 const size_t cli_command_count = array_len(cli_commands);
 
 static const char *const not_there[] = {
-	"switch", "get",     "configure", "dns",  "nc",        "ssh",  "funnel",
-	"serve",  "service", "web",       "file", "bugreport", "cert", "lock",
-	"update", "whoami",  "drive",     "wait", "explain",
+	"switch", "get",     "configure", "nc",    "ssh",       "funnel",
+	"serve",  "service", "web",       "file",  "bugreport", "cert",
+	"lock",   "update",  "whoami",    "drive", "wait",      "explain",
 };
 
 union values {
 	struct cli_up_options up;
 	struct cli_status_options status;
 	struct cli_ip_options ip;
+	struct cli_dns_options dns;
 	struct cli_ping_options ping;
 };
 

@@ -53,7 +53,7 @@ extern const size_t cli_command_count;
 typedef int cli_command(void *cli, const void *values, int argc, char **argv);
 cli_command cli_up, cli_down, cli_login, cli_logout, cli_set;
 cli_command cli_status, cli_ip, cli_whois, cli_version, cli_netcheck, cli_debug, cli_metrics;
-cli_command cli_ping, cli_exit_node;
+cli_command cli_ping, cli_exit_node, cli_dns;
 
 struct cli_up_options {
 	const char *login_server, *authkey, *hostname, *advertise_routes, *advertise_tags,
@@ -64,6 +64,9 @@ struct cli_up_options {
 };
 struct cli_status_options {
 	bool json, active, peers, self;
+};
+struct cli_dns_options {
+	bool json, all;
 };
 struct cli_ip_options {
 	bool four, six, first;

@@ -11,17 +11,18 @@ struct table {
 	size_t n;
 };
 
-static size_t tables(struct table out[3])
+static size_t tables(struct table out[4])
 {
 	out[0] = (struct table){ command_people, command_people_n };
 	out[1] = (struct table){ command_nodes, command_nodes_n };
 	out[2] = (struct table){ command_network, command_network_n };
-	return 3;
+	out[3] = (struct table){ command_dns, command_dns_n };
+	return 4;
 }
 
 static const struct verb *find(struct bytes noun, struct bytes name)
 {
-	struct table t[3];
+	struct table t[4];
 	size_t n = tables(t);
 
 	for (size_t i = 0; i < n; i++)
@@ -59,7 +60,7 @@ bool command_is_flag(struct bytes option)
 
 size_t command_table(struct arena *arena, struct opt_command *out, size_t max)
 {
-	struct table t[3];
+	struct table t[4];
 	size_t n = tables(t), count = 0;
 
 	for (size_t i = 0; i < n; i++)
@@ -77,7 +78,7 @@ size_t command_table(struct arena *arena, struct opt_command *out, size_t max)
 
 void command_usage(struct buf *out)
 {
-	struct table t[3];
+	struct table t[4];
 	size_t n = tables(t);
 
 	for (size_t i = 0; i < n; i++)
@@ -91,7 +92,7 @@ void command_usage(struct buf *out)
 
 static int no_such(struct command *cmd)
 {
-	struct table t[3];
+	struct table t[4];
 	size_t n = tables(t), distance = 4;
 	const struct verb *best = NULL;
 

@@ -1,10 +1,9 @@
-/* Commands about the policy, DNS and the server itself. */
+/* Commands about the policy and the server itself. */
 #include "app/control/command_priv.h"
 #include "app/control/store.h"
 #include "base/hujson.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "wire/tailcfg_dns.h"
 
 static void put_text_object(struct json_out *o, const char *name, struct bytes text)
 {
@@ -147,42 +146,6 @@ static int policy_format(struct command *cmd)
 	return ret;
 }
 
-static int dns_get(struct command *cmd)
-{
-	json_put_raw(cmd->out, bytes_str(cmd->tailnet->dns ? cmd->tailnet->dns : "{}"));
-	return 0;
-}
-
-/* The form of the protocol: Resolvers, Routes, Domains, ExtraRecords, FallbackResolvers. */
-static int dns_set(struct command *cmd)
-{
-	struct tailcfg_dns dns;
-	struct json_out o;
-	struct arena arena;
-	struct buf text;
-	int ret;
-
-	arena_init(&arena, 4 << 20);
-	buf_init(&text, 1 << 20);
-	ret = schema_decode(&dns, &tailcfg_dns_schema, &arena, cmd->input, cmd->err);
-	if (ret == 0) {
-		json_out_init(&o, &text);
-		schema_encode(&o, &tailcfg_dns_schema, &dns);
-		mem_free(cmd->tailnet->dns);
-		cmd->tailnet->dns = bytes_strdup(buf_bytes(&text));
-		ret = store_put_tailnet(cmd->c->store, cmd->tailnet, cmd->err);
-	}
-	if (ret == 0)
-		ret = command_done(cmd, "dns.set", cmd->tailnet->name, "");
-	if (ret == 0) {
-		core_dns_changed(cmd->c, cmd->tailnet);
-		json_put_raw(cmd->out, buf_bytes(&text));
-	}
-	buf_fini(&text);
-	arena_fini(&arena);
-	return ret;
-}
-
 static int server_status(struct command *cmd)
 {
 	const struct control *c = cmd->c;
@@ -211,8 +174,6 @@ const struct verb command_network[] = {
 	{ "policy", "format", "[FILE]", "the canonical layout, comments kept", 0, true, policy_format },
 	{ "policy", "history", "", "earlier policies", 0, false, policy_history },
 	{ "policy", "rollback", "ID", "put an earlier one in force", 1, false, policy_rollback },
-	{ "dns", "get", "", "resolvers, split DNS, records", 0, false, dns_get },
-	{ "dns", "set", "[FILE]", "JSON with Resolvers, Routes, Domains, ExtraRecords", 0, true, dns_set },
 	{ "server", "status", "", "counters and the server's key", 0, false, server_status },
 };
 // clang-format on

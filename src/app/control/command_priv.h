@@ -15,8 +15,8 @@ struct verb {
 	bool reads_input;
 	int (*run)(struct command *cmd);
 };
-extern const struct verb command_people[], command_nodes[], command_network[];
-extern const size_t command_people_n, command_nodes_n, command_network_n;
+extern const struct verb command_people[], command_nodes[], command_network[], command_dns[];
+extern const size_t command_people_n, command_nodes_n, command_network_n, command_dns_n;
 
 static inline struct bytes command_word(const struct command *cmd, size_t i)
 {

@@ -350,7 +350,9 @@ static const struct {
 	{ "POST",  "dial",                WRITE, not_there },
 	{ "POST",  "suggest-exit-node",   READ,  localapi_suggest_exit },
 	{ "GET",   "suggest-exit-node",   READ,  localapi_suggest_exit },
-	{ "GET",   "dns-query",           READ,  not_there },
+	{ "GET",   "dns-query",           WRITE, localapi_dns_query },
+	{ "GET",   "dns-osconfig",        WRITE, localapi_dns_osconfig },
+	{ "GET",   "dns-status",          READ,  localapi_dns_status },
 };
 // clang-format on
 

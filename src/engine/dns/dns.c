@@ -297,6 +297,24 @@ void dns_input_failure(struct dns *d, struct mono now, struct addrport resolver,
 	lookups_failure(d->lookups, now, resolver, port);
 }
 
+size_t dns_resolvers_of(const struct dns *d, const struct dnsmsg_question *q, struct addrport *out,
+			size_t max)
+{
+	uint8_t scratch[LOCAL_REPLY_MAX];
+	struct dns_upstream up;
+	struct dnsmsg_out o;
+	uint16_t flags;
+	size_t n;
+
+	dnsmsg_begin(&o, scratch, sizeof(scratch), 0, 0, q);
+	if (!d->zone || dns_zone_answer(d->zone, q, &o, &flags))
+		return 0;
+	up = dns_zone_upstream(d->zone, &q->name);
+	n = up.n < max ? up.n : max;
+	memcpy(out, up.resolvers, n * sizeof(*out));
+	return n;
+}
+
 struct mono dns_deadline(const struct dns *d)
 {
 	return lookups_deadline(d->lookups);

@@ -44,6 +44,7 @@ enum {
 	X(truncated,          "replies too long for the client's UDP")         \
 	X(sent_udp,           "queries sent to resolvers over UDP")            \
 	X(sent_tcp,           "queries sent to resolvers over TCP")            \
+	X(without_edns,       "queries sent again without EDNS, which a resolver did not know") \
 	X(joined,             "questions that joined one under way")           \
 	X(dropped_malformed,  "messages from clients that were no query")      \
 	X(dropped_replies,    "replies dropped because nobody fetched them")   \
@@ -133,6 +134,10 @@ void dns_input_answer(struct dns *d, struct mono now, struct addrport resolver, 
 /* The socket of that query failed: refused, unreachable. */
 void dns_input_failure(struct dns *d, struct mono now, struct addrport resolver, uint16_t port);
 
+/* Who would be asked for this name; 0: nobody, it is known here or cannot be known. */
+struct dnsmsg_question;
+size_t dns_resolvers_of(const struct dns *d, const struct dnsmsg_question *q, struct addrport *out,
+			size_t max);
 struct mono dns_deadline(const struct dns *d);
 void dns_tick(struct dns *d, struct mono now);
 const struct dns_counters *dns_counters(const struct dns *d);

@@ -7,6 +7,7 @@ enum {
 	RESOLVERS_KEPT_MAX = 256,
 	FAILURES_DOWN = 3,
 	DOWN_S = 30,
+	PLAIN_S = 600,
 	PATIENCE_MIN_MS = 80,
 	PATIENCE_MAX_MS = 800,
 	PATIENCE_UNKNOWN_MS = 300,
@@ -16,7 +17,7 @@ struct resolver {
 	uint8_t key[ADDR_KEY];
 	int64_t srtt_ns; /* 0: never answered */
 	unsigned failures;
-	struct mono down_until;
+	struct mono down_until, plain_until;
 };
 
 struct dns_health {
@@ -141,6 +142,18 @@ void health_slow(struct dns_health *h, struct addrport resolver, int64_t ns)
 
 	if (ns > r->srtt_ns)
 		r->srtt_ns = r->srtt_ns ? (3 * r->srtt_ns + ns) / 4 : ns;
+}
+
+bool health_is_plain(const struct dns_health *h, struct mono now, struct addrport resolver)
+{
+	const struct resolver *r = find(h, resolver);
+
+	return r && !mono_reached(now, r->plain_until);
+}
+
+void health_set_plain(struct dns_health *h, struct mono now, struct addrport resolver)
+{
+	find_or_add(h, resolver)->plain_until = mono_add_s(now, PLAIN_S);
 }
 
 int64_t health_patience_ms(const struct dns_health *h, struct addrport resolver)

@@ -71,6 +71,9 @@ void health_order(const struct dns_health *h, struct mono now, const struct addr
 void health_answered(struct dns_health *h, struct addrport resolver, int64_t ns);
 void health_failed(struct dns_health *h, struct mono now, struct addrport resolver);
 void health_slow(struct dns_health *h, struct addrport resolver, int64_t ns);
+/* Is it one that does not understand EDNS? That is forgotten after a while. */
+bool health_is_plain(const struct dns_health *h, struct mono now, struct addrport resolver);
+void health_set_plain(struct dns_health *h, struct mono now, struct addrport resolver);
 int64_t health_patience_ms(const struct dns_health *h, struct addrport resolver);
 
 /* dns_lookup.c: questions under way upstream */

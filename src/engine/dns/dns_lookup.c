@@ -37,7 +37,7 @@ struct attempt {
 	struct lookup *lookup;
 	uint8_t key[4]; /* port, id */
 	struct addrport resolver;
-	bool tcp;
+	bool tcp, plain; /* plain: without EDNS, which the resolver does not understand */
 	struct mono sent;
 };
 
@@ -185,8 +185,8 @@ static void queue_unsent(struct lookups *ls, const struct attempt *t)
 }
 
 /* A port and an id that nobody who does not see our packets can know. */
-static void ask(struct lookups *ls, struct mono now, struct lookup *l, struct addrport resolver,
-		bool tcp)
+static struct attempt *ask(struct lookups *ls, struct mono now, struct lookup *l,
+			   struct addrport resolver, bool tcp)
 {
 	struct attempt *t = mem_alloc(sizeof(*t));
 
@@ -196,10 +196,12 @@ static void ask(struct lookups *ls, struct mono now, struct lookup *l, struct ad
 	t->lookup = l;
 	t->resolver = resolver;
 	t->tcp = tcp;
+	t->plain = health_is_plain(ls->d->health, now, resolver);
 	t->sent = now;
 	list_append(&l->attempts, &t->link);
 	map_put(&ls->attempts, t);
 	queue_unsent(ls, t);
+	return t;
 }
 
 static void arm(struct lookups *ls, struct lookup *l)
@@ -222,7 +224,7 @@ static void ask_next(struct lookups *ls, struct mono now, struct lookup *l)
 		return;
 	}
 	to = l->resolvers[l->order[l->sent++ % l->n]];
-	ask(ls, now, l, to, round == ROUNDS - 1);
+	(void)ask(ls, now, l, to, round == ROUNDS - 1);
 	if (l->sent % l->n)
 		l->next_send = mono_add_ms(now, health_patience_ms(ls->d->health, to));
 	else
@@ -295,7 +297,8 @@ bool lookups_next_query(struct lookups *ls, struct dns_query *out)
 		id = (uint16_t)(t->key[2] << 8 | t->key[3]);
 		dnsmsg_begin(&o, out->message, sizeof(out->message), id, t->lookup->flags,
 			     &t->lookup->question);
-		dnsmsg_put_opt(&o, DNS_EDNS_SIZE, 0, t->lookup->wants_dnssec);
+		if (!t->plain)
+			dnsmsg_put_opt(&o, DNS_EDNS_SIZE, 0, t->lookup->wants_dnssec);
 		out->n = dnsmsg_done(&o);
 		if (t->tcp)
 			ls->d->counters.sent_tcp++;
@@ -407,6 +410,22 @@ static bool strip_opt(struct dnsmsg *m, uint8_t *copy, size_t *n)
 	return next == DNSMSG_END;
 }
 
+/*
+ * The resolver did not understand the question: an old one that does not know EDNS (RFC 6891 7).
+ * It is asked again without, and for a while it is asked so from the start.
+ */
+static void ask_plain(struct lookups *ls, struct mono now, struct attempt *t)
+{
+	struct lookup *l = t->lookup;
+	struct addrport resolver = t->resolver;
+	bool tcp = t->tcp;
+
+	ls->d->counters.without_edns++;
+	health_set_plain(ls->d->health, now, resolver);
+	attempt_drop(ls, t);
+	(void)ask(ls, now, l, resolver, tcp);
+}
+
 static void take_answer(struct lookups *ls, struct mono now, struct attempt *t, struct dnsmsg *m)
 {
 	enum dnsmsg_rcode rcode = m->header.flags & DNSMSG_RCODE;
@@ -418,7 +437,11 @@ static void take_answer(struct lookups *ls, struct mono now, struct attempt *t, 
 	if (m->header.flags & DNSMSG_TC && !t->tcp) {
 		health_answered(ls->d->health, resolver, now.ns - t->sent.ns);
 		attempt_drop(ls, t);
-		ask(ls, now, l, resolver, true);
+		(void)ask(ls, now, l, resolver, true);
+		return;
+	}
+	if ((rcode == DNSMSG_FORMERR || rcode == DNSMSG_NOTIMP) && !t->plain) {
+		ask_plain(ls, now, t);
 		return;
 	}
 	if (rcode != DNSMSG_NOERROR && rcode != DNSMSG_NXDOMAIN) {
@@ -468,6 +491,12 @@ void lookups_answer(struct lookups *ls, struct mono now, struct addrport from, u
 	}
 	if (!addrport_equal(t->resolver, from)) {
 		c->answer_wrong_resolver++;
+		return;
+	}
+	/* Some that do not understand do not even repeat the question. */
+	if (m.header.questions == 0 && !t->plain && message.n == DNSMSG_HEADER_LEN &&
+	    (m.header.flags & DNSMSG_RCODE) == DNSMSG_FORMERR) {
+		ask_plain(ls, now, t);
 		return;
 	}
 	if (m.header.questions != 1 || !dnsmsg_question(&m, &q) ||

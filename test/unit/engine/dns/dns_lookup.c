@@ -322,3 +322,34 @@ TEST(the_cache_has_a_limit)
 	CHECK(asks(d));
 	dns_destroy(d);
 }
+
+TEST(a_resolver_without_edns_is_asked_without_it)
+{
+	struct dns *d = tailnet();
+	uint8_t bare[DNSMSG_HEADER_LEN] = { 0 };
+	struct dns_query q, again;
+	struct got g;
+
+	ask(d, 0, "www.corp.example");
+	q = must_ask(d);
+	answer(d, 1, &q, make_answer(&q, DNSMSG_FORMERR, "", 0));
+	again = must_ask(d);
+	CHECK(again.n == q.n - DNSMSG_OPT_LEN && addrport_equal(again.resolver, q.resolver));
+	CHECK(!next_reply(d, &g));
+	answer(d, 2, &again, make_answer(&again, 0, "192.0.2.77", 60));
+	CHECK(next_reply(d, &g) && g.rcode == 0 && g.records == 1);
+	ask(d, 3, "two.corp.example"); /* it is remembered ... */
+	CHECK_INT(must_ask(d).n, again.n);
+	ask(d, 700000, "www.corp.example"); /* ... for a while */
+	q = must_ask(d);
+	CHECK_INT(q.n, again.n + DNSMSG_OPT_LEN);
+	memcpy(bare, q.message, 2); /* without the question */
+	bare[2] = 0x80;
+	bare[3] = DNSMSG_FORMERR;
+	answer(d, 700001, &q, bytes_of(bare, sizeof(bare)));
+	again = must_ask(d);
+	CHECK_INT(again.n, q.n - DNSMSG_OPT_LEN);
+	answer(d, 700002, &again, make_answer(&again, DNSMSG_FORMERR, "", 0));
+	CHECK_INT(dns_counters(d)->without_edns, 2);
+	dns_destroy(d);
+}
