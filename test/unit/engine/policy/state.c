@@ -316,7 +316,7 @@ TEST(lint_fixes_what_is_safe)
 	buf_init(&left, 1 << 20);
 	place_init(&w,
 		   "{\"groups\":{\"group:none\":[],\n\"group:eng\":[\"alice@example.com\",  "
-		   "\"alice@example.com\" ,\"ghost@example.com\"]},\n"
+		   "\"alice@example.com\" /* twice, */ // \n ,\"ghost@example.com\"]},\n"
 		   "\"tagOwners\":{\"tag:a\":[],\"tag:later\":[]},\n"
 		   "\"acls\":[\n{\"action\":\"accept\",\"users\":[\"*\",\"group:eng\"],\"ports\":["
 		   "\"tag:a:22\"]},// why\n"
