@@ -559,3 +559,49 @@ TEST(explain_knows_hosts_behind_routers)
 	buf_fini(&b);
 	place_fini(&w);
 }
+
+/* App alone under via: no rule anywhere, and yet sources and routers with the route are peers. */
+TEST(app_only_via_makes_peers)
+{
+	struct place w;
+
+	place_init(&w,
+		   "{\"tagOwners\":{\"tag:r\":[],\"tag:q\":[]},\"grants\":[{\"src\":["
+		   "\"alice@example.com\"],\"dst\":[\"10.20.0.0/16\"],\"app\":{\"a.com/b\":[1]},"
+		   "\"via\":[\"tag:r\"]}]}");
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:r", "10.20.0.0/16", NULL);
+	put(&w, 3, 0, "tag:r", "10.99.0.0/16", NULL); /* another subnet */
+	put(&w, 4, 0, "tag:q", "10.20.0.0/16", NULL); /* another tag */
+	put(&w, 5, 2, NULL, NULL, NULL);              /* no source */
+	check_peers(&w, 1, "2+10.20.0.0/16");
+	check_peers(&w, 2, "1");
+	check_peers(&w, 3, "");
+	check_peers(&w, 4, "");
+	check_filter(&w, 1, "");
+	check_filter(&w, 2, "");
+	place_fini(&w);
+}
+
+/* One grant to a subnet and the internet: each router gets what it serves. */
+TEST(via_grant_to_subnet_and_internet)
+{
+	struct place w;
+
+	place_init(&w, "{\"tagOwners\":{\"tag:r\":[],\"tag:x\":[]},\"grants\":[{\"src\":["
+		       "\"autogroup:member\"],\"dst\":[\"10.20.5.0/24\",\"autogroup:internet\","
+		       "\"tag:x\"],\"ip\":[\"443\"],\"via\":[\"tag:r\",\"tag:x\"]}]}");
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:r", "10.20.0.0/16", NULL);
+	put(&w, 3, 0, "tag:x", "0.0.0.0/0", "::/0");
+	check_peers(&w, 1, "2+10.20.0.0/16 3+0.0.0.0/0+::/0");
+	check_filter(&w, 2, "100.64.0.1,fd7a:115c:a1e0::1 > 10.20.5.0/24:443-443/-1\n");
+	check_filter(&w, 3,
+		     "100.64.0.1,fd7a:115c:a1e0::1 > 0.0.0.0-9.255.255.255:443-443/-1 > "
+		     "11.0.0.0-100.63.255.255:443-443/-1 > 100.128.0.0-169.253.255.255:443-443/-1 "
+		     "> 169.255.0.0-172.15.255.255:443-443/-1 > "
+		     "172.32.0.0-192.167.255.255:443-443/-1 > "
+		     "192.169.0.0-255.255.255.255:443-443/-1 > "
+		     "2000::-3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:443-443/-1\n");
+	place_fini(&w);
+}
