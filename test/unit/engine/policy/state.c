@@ -605,3 +605,27 @@ TEST(via_grant_to_subnet_and_internet)
 		     "2000::-3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:443-443/-1\n");
 	place_fini(&w);
 }
+
+/* Beside "*" every source is printed by itself, though others and "*" cover it. */
+TEST(sources_beside_a_star)
+{
+	struct place w;
+
+	place_init(&w,
+		   "{\"tagOwners\":{\"tag:a\":[],\"tag:r\":[]},\"grants\":[{\"src\":[\"*\","
+		   "\"10.0.0.0/8\",\"10.20.0.0/16\",\"100.64.0.0/24\",\"100.64.0.1\",\"tag:a\"],"
+		   "\"dst\":[\"tag:a\"],\"ip\":[\"22\"]},{\"src\":[\"10.0.0.0/8\",\"10.20.0.0/16\","
+		   "\"100.64.0.0/24\",\"100.64.0.1\",\"tag:a\"],\"dst\":[\"tag:a\"],"
+		   "\"ip\":[\"80\"]}]}");
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:a", NULL, NULL);
+	put(&w, 3, 0, "tag:r", "10.20.0.0/16", NULL);
+	check_filter(
+	    &w, 2,
+	    "10.0.0.0/8,10.20.0.0/16,100.115.94.0-100.127.255.255,100.64.0.0-100.115.91.255,"
+	    "100.64.0.0/24,100.64.0.1,100.64.0.2,fd7a:115c:a1e0::/48,fd7a:115c:a1e0::2 > "
+	    "100.64.0.2:22-22/-1 > fd7a:115c:a1e0::2:22-22/-1\n"
+	    "10.0.0.0/8,100.64.0.0/24,fd7a:115c:a1e0::2 > 100.64.0.2:80-80/-1 > "
+	    "fd7a:115c:a1e0::2:80-80/-1\n");
+	place_fini(&w);
+}
