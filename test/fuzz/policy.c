@@ -29,7 +29,34 @@ ask(struct policy_state *s, uint64_t id)
 		policy_ssh_fini(&ssh);
 }
 
-static void live(struct policy *p)
+/* A policy with its safe fixes made is a policy, and the two can be compared. */
+static void fix(struct policy_state *s, const struct policy_directory *dir)
+{
+	struct policy_report report;
+	struct policy_state *next;
+	struct policy_ids ids;
+	struct policy *fixed;
+	struct buf out;
+
+	buf_init(&out, 1 << 24);
+	policy_report_init(&report);
+	policy_ids_init(&ids);
+	policy_lint_fix(s, &out);
+	fixed = policy_compile(buf_bytes(&out), dir, &report);
+	if (!fixed && !out.bad)
+		abort();
+	if (fixed) {
+		next = policy_state_with(s, fixed);
+		policy_state_diff(s, next, &ids);
+		policy_state_destroy(next);
+	}
+	policy_unref(fixed);
+	policy_ids_fini(&ids);
+	policy_report_fini(&report);
+	buf_fini(&out);
+}
+
+static void live(struct policy *p, const struct policy_directory *dir)
 {
 	struct policy_state *s = policy_state_create(p);
 	struct prefix routes[2] = { { ip_v4(10, 0, 0, 0), 8 }, { { .family = 4 }, 0 } };
@@ -57,6 +84,7 @@ static void live(struct policy *p)
 	policy_lint(s, &out);
 	(void)policy_explain(s, B("alice@example.com"), B("tag:a:22"), &out, NULL);
 	buf_fini(&out);
+	fix(s, dir);
 	policy_state_remove(s, 3, &ids);
 	policy_ids_fini(&ids);
 	policy_state_destroy(s);
@@ -82,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (!p && !*policy_report_message(&report))
 		abort();
 	if (p)
-		live(p);
+		live(p, &dir);
 	policy_unref(p);
 	policy_report_fini(&report);
 	return 0;

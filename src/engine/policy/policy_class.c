@@ -122,6 +122,37 @@ static void tame_danger(struct policy *p, struct cls *k)
 	sort_ids(&k->sels);
 }
 
+static int by_range(const void *a, const void *b)
+{
+	const struct ip_range *x = a, *y = b;
+	int d = ip_compare(x->first, y->first);
+
+	return d ? d : ip_compare(x->last, y->last);
+}
+
+/* Beside "*" the service prints each other source as if it stood alone, else the union. */
+static void print_literals(struct policy *p, struct cls *k)
+{
+	size_t room = k->lits.n, n = 0;
+
+	for (uint32_t i = 0; i < k->sels.n && k->any; i++)
+		room += p->sels[k->sels.v[i]]->n_ranges;
+	k->printed = policy_alloc(p, room, sizeof(*k->printed));
+	for (uint32_t i = 0; i < k->sels.n && k->any; i++)
+		for (uint32_t j = 0; j < p->sels[k->sels.v[i]]->n_ranges; j++)
+			k->printed[n++] = p->sels[k->sels.v[i]]->range[j];
+	for (size_t i = 0; i < k->lits.n && !k->any; i++)
+		k->printed[n++] = k->lits.r[i];
+	if (n)
+		qsort(k->printed, n, sizeof(*k->printed), by_range);
+	for (size_t i = 0; i < n; i++) {
+		if (i && by_range(&k->printed[i], &k->printed[k->n_printed - 1]) == 0)
+			continue;
+		k->printed[k->n_printed++] = k->printed[i];
+		content_add_range(k->base, k->printed[k->n_printed - 1]);
+	}
+}
+
 /* Takes in the literals and notes the special sources. */
 static void fill_class(struct policy *p, struct cls *k)
 {
@@ -145,8 +176,7 @@ static void fill_class(struct policy *p, struct cls *k)
 	}
 	if (postured) /* inside the tailnet only the nodes that pass count */
 		ipset_remove_set(&k->lits, &p->tailnet);
-	for (size_t i = 0; i < k->lits.n; i++)
-		content_add_range(k->base, k->lits.r[i]);
+	print_literals(p, k);
 	if (k->any)
 		content_add(k->base, "*", 1);
 	if (k->danger) {

@@ -100,17 +100,32 @@ static struct bytes split_dst(struct bytes text, struct asking *q)
 
 /* ---- does one grant carry one path? ---- */
 
+/* Addresses without a node that "*" as a source takes in: the tailnet's, and those of subnets. */
+static bool in_star(const struct policy_state *s, struct ip ip)
+{
+	const struct subnet *net;
+	size_t it = 0;
+
+	if (ipset_contains(&s->p->wild, ip))
+		return true;
+	while ((net = map_next(&s->subnets, &it)))
+		if (prefix_contains(net->prefix, ip))
+			return true;
+	return false;
+}
+
 static bool holds(const struct policy_state *s, const struct sel *sel, const struct end *e,
 		  uint8_t how)
 {
-	if (sel->kind == SEL_ANY || sel->kind == SEL_DANGER_ALL)
-		return e->node || how == 0 || sel->kind == SEL_DANGER_ALL;
+	if (sel->kind == SEL_DANGER_ALL)
+		return true;
+	if (sel->kind == SEL_ANY)
+		return e->node || how == 0 || in_star(s, e->ip);
 	if (e->node && node_has_sel(e->node, sel->id, HOW_ADDR))
 		return true;
 	for (uint32_t i = 0; i < sel->n_ranges; i++)
 		if (e->ip.family && range_contains(sel->range[i], e->ip))
 			return true;
-	(void)s;
 	return false;
 }
 

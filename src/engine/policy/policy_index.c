@@ -40,3 +40,19 @@ void policy_spans_meeting(const struct policy *p, struct prefix q, span_fn *fn, 
 	for (; at < p->n_spans && prefix_covers(q, p->spans[at].prefix); at++)
 		fn(arg, p->spans[at].sel);
 }
+
+bool sel_names_address(const struct sel *sel, struct ip ip)
+{
+	uint32_t lo = 0, hi = sel->n_ranges;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (ip_compare(sel->range[mid].first, ip) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < sel->n_ranges && ip_equal(sel->range[lo].first, ip) &&
+	       ip_equal(sel->range[lo].last, ip);
+}

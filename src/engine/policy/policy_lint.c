@@ -12,9 +12,27 @@
 
 enum { FINDINGS_MAX = 1000 };
 
-static bool is_blank(uint8_t b)
+static uint32_t skip_to(struct bytes text, uint32_t at, const char *mark)
 {
-	return b == ' ' || b == '\t' || b == '\r' || b == '\n';
+	const uint8_t *found = memmem(text.p + at, text.n - at, mark, strlen(mark));
+
+	return found ? (uint32_t)(found - text.p) + (uint32_t)strlen(mark) : (uint32_t)text.n;
+}
+
+/* Behind blanks and comments. */
+static uint32_t skip_blanks(struct bytes text, uint32_t at)
+{
+	while (at < text.n) {
+		if (strchr(" \t\r\n", text.p[at]) && text.p[at])
+			at++;
+		else if (bytes_has_prefix(bytes_from(text, at), "//"))
+			at = skip_to(text, at, "\n");
+		else if (bytes_has_prefix(bytes_from(text, at), "/*"))
+			at = skip_to(text, at + 2, "*/");
+		else
+			break;
+	}
+	return at;
 }
 
 /* A removed member takes the comma behind it along; one that stays in front is legal. */
@@ -22,12 +40,10 @@ static struct lint_edit edit_of(const struct policy *p, struct where at, enum li
 				const char *text)
 {
 	struct lint_edit e = { at.start, at.end, text ? text : "", fix != LINT_REMOVE };
-	uint32_t end = at.end;
+	uint32_t end = skip_blanks(p->text, at.end);
 
 	if (fix == LINT_REPLACE_SAFE)
 		return e;
-	while (end < p->text.n && is_blank(p->text.p[end]))
-		end++;
 	if (end < p->text.n && p->text.p[end] == ',')
 		e.end = end + 1;
 	return e;

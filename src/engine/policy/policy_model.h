@@ -87,14 +87,16 @@ static inline bool sel_is_literal(const struct sel *s)
 struct cls {
 	uint32_t id;
 	struct ids sels;
-	struct ids postures; /* any of them; none: no condition */
-	bool any;            /* "*" without a posture */
-	bool any_posture;    /* "*" with one: the matching nodes and the subnets */
-	bool danger;         /* autogroup:danger-all */
-	bool to_internet;    /* a grant without via leads from it to the internet */
-	struct ipset lits;   /* literals in effect (without "*") */
-	uint64_t base[2];    /* content of lits */
-	struct ids grants;   /* as source, without via */
+	struct ids postures;      /* any of them; none: no condition */
+	bool any;                 /* "*" without a posture */
+	bool any_posture;         /* "*" with one: the matching nodes and the subnets */
+	bool danger;              /* autogroup:danger-all */
+	bool to_internet;         /* a grant without via leads from it to the internet */
+	struct ipset lits;        /* literals in effect (without "*") */
+	struct ip_range *printed; /* lits as they are printed: beside "*" each source by itself */
+	uint32_t n_printed;
+	uint64_t base[2];  /* content of printed */
+	struct ids grants; /* as source, without via */
 	struct ids via_grants;
 	struct ids self_grants;
 	struct ids companions; /* grants whose destinations this class is, with companion caps */

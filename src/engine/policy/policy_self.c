@@ -60,30 +60,37 @@ void state_forget_selves(struct policy_state *s, uint32_t user)
 	*l = (struct self_list){ 0 };
 }
 
-/* entry: place in the list, or NO_SEL for all nodes of the user. Borrowed until a node changes. */
-struct policy_srcs *state_self_print(struct policy_state *s, uint32_t user, uint32_t entry)
+static struct policy_srcs *print(const struct policy_state *s, const struct ids *mine,
+				 const struct self_srcs *only)
 {
-	const struct ids *mine = &s->user_nodes[user];
-	struct self_list *l = &s->selves[user];
-	struct policy_srcs **at = entry == NO_SEL ? &l->srcs : &l->v[entry].srcs;
-	struct ip_range *r;
+	struct ip_range *r = mem_resize(NULL, 2 * (size_t)mine->n, sizeof(*r));
+	struct policy_srcs *out;
 	size_t n = 0;
 
-	if (*at)
-		return *at;
-	r = mem_resize(NULL, 2 * (size_t)mine->n, sizeof(*r));
 	for (uint32_t i = 0; i < mine->n; i++) {
 		const struct node *o = s->nodes[mine->v[i]];
 		struct src_hit h = { .any = true };
 
-		if (entry != NO_SEL)
-			h = state_src_hit(s, o, l->v[entry].cls);
+		if (only)
+			h = state_src_hit(s, o, only->cls);
 		if (o->n.v4.family && src_hit_addr(&h))
 			r[n++] = (struct ip_range){ o->n.v4, o->n.v4 };
 		if (o->n.v6.family && src_hit_addr(&h))
 			r[n++] = (struct ip_range){ o->n.v6, o->n.v6 };
 	}
-	*at = srcs_of_ranges(r, n);
+	out = srcs_of_ranges(r, n);
 	mem_free(r);
+	return out;
+}
+
+/* entry: place in the list, or NO_SEL for all nodes of the user. Borrowed until a node changes. */
+struct policy_srcs *state_self_print(struct policy_state *s, uint32_t user, uint32_t entry)
+{
+	struct self_list *l = &s->selves[user];
+	struct self_srcs *only = entry == NO_SEL ? NULL : &l->v[entry];
+	struct policy_srcs **at = only ? &only->srcs : &l->srcs;
+
+	if (!*at)
+		*at = print(s, &s->user_nodes[user], only);
 	return *at;
 }

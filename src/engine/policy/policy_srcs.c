@@ -29,11 +29,11 @@ void state_content(const struct policy_state *s, uint32_t cls, bool via, uint64_
 		return;
 	out[0] += s->subnets_sum[0];
 	out[1] += s->subnets_sum[1];
-	for (size_t i = 0; i < k->lits.n && !(via && k->any); i++) {
+	for (size_t i = 0; i < k->n_printed && !(via && k->any); i++) {
 		struct prefix p; /* printed once, though it is a literal and a subnet */
 
-		if (range_is_prefix(k->lits.r[i], &p) && state_subnet(s, p))
-			content_sub_range(out, k->lits.r[i]);
+		if (range_is_prefix(k->printed[i], &p) && state_subnet(s, p))
+			content_sub_range(out, k->printed[i]);
 	}
 }
 
@@ -156,8 +156,8 @@ static struct policy_srcs *render(struct policy_state *s, const struct cls *k, b
 	for (size_t i = 0; i < s->p->wild.n && k->any; i++)
 		push(&r, s->p->wild.r[i]);
 	if (!(via && k->any)) {
-		for (size_t i = 0; i < k->lits.n; i++)
-			push(&r, k->lits.r[i]);
+		for (size_t i = 0; i < k->n_printed; i++)
+			push(&r, k->printed[i]);
 		push_members(s, k, &r);
 	}
 	if (prints_subnets(k))

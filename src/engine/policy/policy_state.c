@@ -404,6 +404,13 @@ void state_drop_node(struct node *n)
 
 /* ---- sources ---- */
 
+/* Those of the node's addresses that the literal names, and not just contains. */
+static uint8_t exactly(const struct sel *sel, const struct node *n)
+{
+	return (uint8_t)((n->n.v4.family && sel_names_address(sel, n->n.v4) ? HOW_V4 : 0) |
+			 (n->n.v6.family && sel_names_address(sel, n->n.v6) ? HOW_V6 : 0));
+}
+
 static void merge_hit(const struct policy *p, const struct node *n, const struct nsel *m,
 		      struct src_hit *h)
 {
@@ -416,7 +423,7 @@ static void merge_hit(const struct policy *p, const struct node *n, const struct
 		h->any = true;
 		h->route |= (m->how & HOW_ROUTE) != 0;
 	} else if (sel_is_literal(sel) && !k->postures.n) {
-		h->lit |= m->how & HOW_ADDR;
+		h->lit |= k->any ? exactly(sel, n) : m->how & HOW_ADDR;
 		h->route |= (m->how & HOW_ROUTE) != 0;
 	} else {
 		h->adds |= m->how & HOW_ADDR;

@@ -189,6 +189,8 @@ int state_check_node(const struct policy_state *s, const struct policy_node *n, 
 typedef void span_fn(void *arg, uint32_t sel);
 void policy_spans_at(const struct policy *p, struct ip ip, span_fn *fn, void *arg);
 void policy_spans_meeting(const struct policy *p, struct prefix q, span_fn *fn, void *arg);
+/* Is the address one of the literal's by itself, not inside a range? */
+bool sel_names_address(const struct sel *sel, struct ip ip);
 
 /* ---- policy_self.c ---- */
 const struct self_list *state_selves(struct policy_state *s, uint32_t user);

@@ -1,128 +1,6 @@
 /* What nodes get: the parts the recorded answers do not cover, and the worked examples. */
-#include <stdio.h>
-
-#include "base/err.h"
-#include "base/json.h"
-#include "base/mem.h"
-#include "engine/policy/policy.h"
 #include "engine/policy/policy_explain.h"
-#include "kit/kit.h"
-
-static struct bytes B(const char *s) {
-	return bytes_str(s);
-}
-
-struct place {
-	struct policy_directory dir;
-	struct policy_user users[3];
-	struct policy_group groups[1];
-	struct bytes members[1], domains[1];
-	struct policy_service service;
-	struct policy_report report;
-	struct policy *p;
-	struct policy_state *s;
-};
-
-static void place_init(struct place *w, const char *text)
-{
-	*w = (struct place){ 0 };
-	w->users[0] = (struct policy_user){ .id = 1, .login = B("alice@example.com") };
-	w->users[1] = (struct policy_user){ .id = 2, .login = B("bob@example.com") };
-	w->users[2] =
-	    (struct policy_user){ .id = 3, .login = B("eve@other.net"), .role = POLICY_SHARED };
-	w->members[0] = B("bob@example.com");
-	w->groups[0] = (struct policy_group){ B("group:sync@example.com"), w->members, 1 };
-	w->domains[0] = B("example.com");
-	w->service = (struct policy_service){ .name = B("svc:web"), .v4 = ip_v4(100, 99, 0, 1) };
-	w->dir = (struct policy_directory){ .users = w->users,
-					    .n_users = 3,
-					    .groups = w->groups,
-					    .n_groups = 1,
-					    .domains = w->domains,
-					    .n_domains = 1,
-					    .services = &w->service,
-					    .n_services = 1 };
-	policy_report_init(&w->report);
-	w->p = policy_compile(B(text), &w->dir, &w->report);
-	if (!CHECK(w->p != NULL))
-		(void)printf("# %s\n", policy_report_message(&w->report));
-	w->s = w->p ? policy_state_create(w->p) : NULL;
-}
-
-static void place_fini(struct place *w)
-{
-	policy_state_destroy(w->s);
-	policy_unref(w->p);
-	policy_report_fini(&w->report);
-}
-
-/* Node i has 100.64.0.i and fd7a:115c:a1e0::i; one tag or none, up to two routes. */
-static void put(struct place *w, uint8_t id, uint64_t user, const char *tag, const char *route,
-		const char *second)
-{
-	struct policy_node n = { .id = id, .user = user, .created = id };
-	struct prefix routes[2] = { 0 };
-	struct bytes tags[1];
-	struct err err = { 0 };
-
-	n.v4 = ip_v4(100, 64, 0, id);
-	n.v6 = (struct ip){ 6, { 0xfd, 0x7a, 0x11, 0x5c, 0xa1, 0xe0, [15] = id } };
-	n.tags = tags;
-	n.routes = routes;
-	if (tag)
-		tags[n.n_tags++] = B(tag);
-	if (route)
-		CHECK(prefix_parse(&routes[n.n_routes++], B(route)));
-	if (second)
-		CHECK(prefix_parse(&routes[n.n_routes++], B(second)));
-	if (!CHECK(policy_state_upsert(w->s, &n, NULL, &err) == 0))
-		(void)printf("# %s\n", err.text);
-}
-
-/* The filter as lines "sources > destination:first-last/protocol". */
-static void check_filter(struct place *w, uint64_t id, const char *want)
-{
-	char text[FILTER_TEXT_MAX];
-	struct policy_filter f;
-	struct buf b;
-
-	buf_init(&b, 1 << 16);
-	CHECK(policy_state_filter(w->s, id, &f, NULL) == 0);
-	for (size_t i = 0; i < f.n; i++) {
-		for (size_t k = 0; k < f.rules[i].n_srcs; k++)
-			(void)buf_printf(&b, "%s%s", k ? "," : "", f.rules[i].srcs[k]);
-		for (size_t k = 0; k < f.rules[i].n_dsts; k++)
-			(void)buf_printf(&b, " > %s:%u-%u/%d",
-					 filter_dst_format(&f.rules[i].dsts[k], text),
-					 f.rules[i].dsts[k].first_port,
-					 f.rules[i].dsts[k].last_port, f.rules[i].proto);
-		for (size_t k = 0; k < f.rules[i].n_grants; k++)
-			(void)buf_printf(&b, " + %.*s",
-					 BYTES_FMT(f.rules[i].grants[k].caps[0].name));
-		(void)buf_append_str(&b, "\n");
-	}
-	CHECK_STR(buf_cstr(&b), want);
-	policy_filter_fini(&f);
-	buf_fini(&b);
-}
-
-static void check_peers(struct place *w, uint64_t id, const char *want)
-{
-	char text[PREFIX_TEXT_MAX];
-	struct policy_peers p;
-	struct buf b;
-
-	buf_init(&b, 1 << 16);
-	CHECK(policy_state_peers(w->s, id, &p, NULL) == 0);
-	for (size_t i = 0; i < p.n; i++) {
-		(void)buf_printf(&b, "%s%llu", i ? " " : "", (unsigned long long)p.v[i].id);
-		for (size_t k = 0; k < p.v[i].n_routes; k++)
-			(void)buf_printf(&b, "+%s", prefix_format(p.v[i].routes[k], text));
-	}
-	CHECK_STR(buf_cstr(&b), want);
-	policy_peers_fini(&p);
-	buf_fini(&b);
-}
+#include "place.h"
 
 /* The worked example: who sees whom, and with which routes. */
 TEST(worked_example)
@@ -438,7 +316,7 @@ TEST(lint_fixes_what_is_safe)
 	buf_init(&left, 1 << 20);
 	place_init(&w,
 		   "{\"groups\":{\"group:none\":[],\n\"group:eng\":[\"alice@example.com\",  "
-		   "\"alice@example.com\" ,\"ghost@example.com\"]},\n"
+		   "\"alice@example.com\" /* twice, */ // \n ,\"ghost@example.com\"]},\n"
 		   "\"tagOwners\":{\"tag:a\":[],\"tag:later\":[]},\n"
 		   "\"acls\":[\n{\"action\":\"accept\",\"users\":[\"*\",\"group:eng\"],\"ports\":["
 		   "\"tag:a:22\"]},// why\n"
@@ -512,151 +390,6 @@ TEST(answers_outlive_changes)
 	place_fini(&w);
 	CHECK(f.n == 2 && strcmp(f.rules[0].srcs[0], "100.64.0.1") == 0);
 	policy_filter_fini(&f);
-}
-
-TEST(failing_tests_say_which)
-{
-	struct place w;
-
-	place_init(
-	    &w,
-	    "{\"tagOwners\":{\"tag:a\":[]},\n\"grants\":[{\"src\":[\"alice@example.com\"],\"dst\":"
-	    "[\"tag:a\"],\"ip\":[\"tcp:22\"]}],\n\"tests\":[{\"src\":\"alice@example.com\","
-	    "\"accept\":[\"tag:a:22\",\"tag:a:23\"],\"deny\":[\"tag:a:24\"]}]}");
-	put(&w, 1, 1, NULL, NULL, NULL);
-	put(&w, 2, 0, "tag:a", NULL, NULL);
-	CHECK(!policy_run_tests(w.s, &w.report));
-	CHECK_INT(w.report.errors, 1);
-	CHECK_STR(policy_report_message(&w.report),
-		  "test(s) failed: alice@example.com -> tag:a:23: expected ALLOWED, got DENIED");
-	CHECK_INT(w.report.issues[w.report.n - 1].line, 3);
-	CHECK_STR(w.report.issues[w.report.n - 1].subject, "alice@example.com");
-	place_fini(&w);
-}
-
-/* The tests of a policy over one laptop, a tagged node and a router; NULL: they pass. */
-static void run_tests(const char *policy, const char *want)
-{
-	struct place w;
-
-	place_init(&w, policy);
-	put(&w, 1, 1, NULL, NULL, NULL);
-	put(&w, 2, 0, "tag:a", NULL, NULL);
-	put(&w, 3, 0, "tag:r", "10.20.0.0/16", NULL);
-	CHECK(policy_run_tests(w.s, &w.report) == !want);
-	if (want && !CHECK(strstr(policy_report_message(&w.report), want) != NULL))
-		(void)printf("# %s\n# %s\n", policy, policy_report_message(&w.report));
-	place_fini(&w);
-}
-
-#define TESTED(grant, test)                                                                        \
-	"{\"tagOwners\":{\"tag:a\":[],\"tag:r\":[]},\"postures\":{\"posture:p\":["                 \
-	"\"node:os == 'linux'\",\"custom:tier >= 2\",\"custom:ok == true\"]},"                     \
-	"\"hosts\":{\"printer\":\"10.20.0.9\",\"lan\":\"10.20.0.0/16\",\"far\":\"10.9.0.1\"},"     \
-	"\"grants\":[{" grant "}],\"tests\":[{" test "}]}"
-
-#define GUARDED                                                                                    \
-	"\"src\":[\"autogroup:member\"],\"dst\":[\"tag:a\"],\"ip\":[\"tcp:22\"],"                  \
-	"\"srcPosture\":[\"posture:p\"]"
-
-/* Postures are held against what the test says, whatever the devices have. */
-TEST(tests_bring_their_posture)
-{
-	run_tests(TESTED(GUARDED, "\"src\":\"alice@example.com\",\"accept\":[\"tag:a:22\"],"
-				  "\"srcPostureAttrs\":{\"node:os\":\"linux\",\"custom:tier\":2,"
-				  "\"custom:ok\":true}"),
-		  NULL);
-	run_tests(TESTED(GUARDED, "\"src\":\"alice@example.com\",\"accept\":[\"tag:a:22\"],"
-				  "\"srcPostureAttrs\":{\"node:os\":\"linux\",\"custom:tier\":1,"
-				  "\"custom:ok\":true}"),
-		  "expected ALLOWED, got DENIED");
-	run_tests(TESTED(GUARDED, "\"src\":\"alice@example.com\",\"deny\":[\"tag:a:22\"],"
-				  "\"srcPostureAttrs\":{\"node:os\":\"linux\",\"custom:tier\":2,"
-				  "\"custom:ok\":false}"),
-		  NULL);
-	run_tests(TESTED(GUARDED, "\"src\":\"alice@example.com\",\"deny\":[\"tag:a:22\"]"), NULL);
-	run_tests(TESTED("\"src\":[\"*\"],\"dst\":[\"tag:a\"],\"ip\":[\"*\"]",
-			 "\"src\":\"alice@example.com\",\"accept\":[\"tag:a:22\"]"),
-		  NULL);
-}
-
-TEST(ssh_tests_bring_their_posture)
-{
-#define GUARDED_SSH(test)                                                                          \
-	"{\"tagOwners\":{\"tag:a\":[],\"tag:r\":[]},\"postures\":{\"posture:p\":["                 \
-	"\"node:os == 'linux'\"]},\"ssh\":[{\"action\":\"accept\",\"src\":[\"autogroup:member\"]," \
-	"\"dst\":[\"tag:a\"],\"users\":[\"root\"],\"srcPosture\":[\"posture:p\"]}],\"sshTests\":[" \
-	"{\"src\":\"alice@example.com\",\"dst\":[\"tag:a\"]," test "}]}"
-	run_tests(GUARDED_SSH("\"accept\":[\"root\"],\"srcPostureAttrs\":{\"node:os\":\"linux\"}"),
-		  NULL);
-	run_tests(GUARDED_SSH("\"deny\":[\"root\"],\"srcPostureAttrs\":{\"node:os\":\"macos\"}"),
-		  NULL);
-	run_tests(GUARDED_SSH("\"accept\":[\"root\"]"), "expected ALLOWED, got DENIED");
-}
-
-#define OPEN_A(ip) "\"src\":[\"*\"],\"dst\":[\"tag:a\",\"lan\"],\"ip\":[\"" ip "\"]"
-
-TEST(what_a_test_may_name)
-{
-	/* a host behind an approved subnet is a source of "*", any other address is not */
-	run_tests(TESTED(OPEN_A("*"), "\"src\":\"printer\",\"accept\":[\"tag:a:22\"]"), NULL);
-	run_tests(TESTED(OPEN_A("*"), "\"src\":\"far\",\"deny\":[\"tag:a:22\"]"), NULL);
-	run_tests(TESTED(OPEN_A("*"),
-			 "\"src\":\"tag:r\",\"accept\":[\"printer:631\","
-			 "\"10.20.3.4:1\",\"100.64.0.2:9\",\"[fd7a:115c:a1e0::2]:9\"]"),
-		  NULL);
-	run_tests(TESTED(OPEN_A("*"), "\"user\":\"tag:r\",\"allow\":[\"tag:a:65535\"]"), NULL);
-	run_tests(TESTED(OPEN_A("udp:53"), "\"src\":\"tag:r\",\"accept\":[\"tag:a:53\"]"), NULL);
-	run_tests(
-	    TESTED(OPEN_A("udp:53"), "\"src\":\"tag:r\",\"proto\":\"6\",\"deny\":[\"tag:a:53\"]"),
-	    NULL);
-	run_tests(
-	    TESTED(OPEN_A("53"), "\"src\":\"tag:r\",\"proto\":\"sctp\",\"deny\":[\"tag:a:53\"]"),
-	    NULL);
-	run_tests(TESTED(OPEN_A("sctp:53"),
-			 "\"src\":\"tag:r\",\"proto\":\"132\",\"accept\":[\"tag:a:53\"]"),
-		  NULL);
-	run_tests(TESTED(OPEN_A("icmp:*"),
-			 "\"src\":\"tag:r\",\"proto\":\"icmp\",\"accept\":[\"tag:a:0\"]"),
-		  NULL);
-}
-
-TEST(tests_that_fail_by_their_form)
-{
-	static const char *const bad[] = {
-		"\"src\":\"tag:r\",\"accept\":[\"lan:22\"]", /* more than one address */
-		"\"src\":\"tag:r\",\"deny\":[\"10.20.0.9/32:22\"]",
-		"\"src\":\"tag:r\",\"deny\":[\"tag:a:1-2\"]",
-		"\"src\":\"tag:r\",\"deny\":[\"tag:a:1,2\"]",
-		"\"src\":\"tag:r\",\"deny\":[\"tag:a:*\"]",
-		"\"src\":\"tag:r\",\"deny\":[\"tag:a:0\"]",
-		"\"src\":\"tag:r\",\"deny\":[\"tag:a:-1\"]",
-		"\"src\":\"tag:r\",\"deny\":[\"tag:a:65536\"]",
-		"\"src\":\"tag:r\",\"deny\":[\"tag:a\"]",
-		"\"src\":\"tag:r\",\"deny\":[\"\"]",
-		"\"src\":\"tag:r\",\"deny\":[\"autogroup:internet:22\"]",
-		"\"src\":\"tag:r\",\"deny\":[\"autogroup:self:22\"]",
-		"\"src\":\"tag:r\",\"deny\":[\"tag:none:22\"]",
-		"\"src\":\"tag:r\",\"deny\":[\"group:none:22\"]",
-		"\"src\":\"tag:r\",\"deny\":[\"nohost:22\"]",
-		"\"src\":\"tag:r\",\"deny\":[\"bob@example.com:22\"]", /* has no nodes */
-		"\"src\":\"tag:r\",\"deny\":[\"nobody@example.com:22\"]",
-		"\"src\":\"tag:r\",\"proto\":\"gre\",\"deny\":[\"tag:a:22\"]",
-		"\"src\":\"tag:r\",\"proto\":\"icmp\",\"accept\":[\"tag:a:*\"]",
-		"\"src\":\"tag:r\"",
-		"\"src\":\"tag:r\",\"accept\":[],\"deny\":[]",
-		"\"src\":\"\",\"deny\":[\"tag:a:22\"]",
-		"\"deny\":[\"tag:a:22\"]",
-		"\"src\":\"bob@example.com\",\"deny\":[\"tag:a:22\"]",
-		"\"src\":\"autogroup:nosuch\",\"deny\":[\"tag:a:22\"]",
-		"\"src\":\"tag:none\",\"deny\":[\"tag:a:22\"]",
-	};
-	char text[2048];
-
-	for (size_t i = 0; i < array_len(bad); i++) {
-		(void)snprintf(text, sizeof(text), TESTED(OPEN_A("*"), "%s"), bad[i]);
-		run_tests(text, "test(s) failed");
-	}
 }
 
 /* What has no posture is not asked for one; nodes that fail it do not slip in under "*". */
@@ -804,5 +537,95 @@ TEST(disabled_ipv4)
 	CHECK(p.v[0].n_addresses == 1 && p.v[0].addresses[0].addr.family == 6);
 	CHECK(p.v[0].n_routes == 1 && p.v[0].routes[0].addr.family == 4);
 	policy_peers_fini(&p);
+	place_fini(&w);
+}
+
+TEST(explain_knows_hosts_behind_routers)
+{
+	static const char *const from[] = { "10.20.0.9", "100.64.0.77", "10.99.0.1" };
+	struct place w;
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	place_init(&w, "{\"tagOwners\":{\"tag:a\":[],\"tag:r\":[]},\"grants\":[{\"src\":[\"*\"],"
+		       "\"dst\":[\"tag:a\"],\"ip\":[\"22\"]}]}");
+	put(&w, 1, 0, "tag:a", NULL, NULL);
+	put(&w, 2, 0, "tag:r", "10.20.0.0/16", NULL);
+	for (size_t i = 0; i < array_len(from); i++) {
+		buf_clear(&b);
+		CHECK(policy_explain(w.s, B(from[i]), B("tag:a:22/tcp"), &b, NULL) == 0);
+		CHECK((strstr(buf_cstr(&b), "}],\"allowed\":true}") != NULL) == (i < 2));
+	}
+	buf_fini(&b);
+	place_fini(&w);
+}
+
+/* App alone under via: no rule anywhere, and yet sources and routers with the route are peers. */
+TEST(app_only_via_makes_peers)
+{
+	struct place w;
+
+	place_init(&w,
+		   "{\"tagOwners\":{\"tag:r\":[],\"tag:q\":[]},\"grants\":[{\"src\":["
+		   "\"alice@example.com\"],\"dst\":[\"10.20.0.0/16\"],\"app\":{\"a.com/b\":[1]},"
+		   "\"via\":[\"tag:r\"]}]}");
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:r", "10.20.0.0/16", NULL);
+	put(&w, 3, 0, "tag:r", "10.99.0.0/16", NULL); /* another subnet */
+	put(&w, 4, 0, "tag:q", "10.20.0.0/16", NULL); /* another tag */
+	put(&w, 5, 2, NULL, NULL, NULL);              /* no source */
+	check_peers(&w, 1, "2+10.20.0.0/16");
+	check_peers(&w, 2, "1");
+	check_peers(&w, 3, "");
+	check_peers(&w, 4, "");
+	check_filter(&w, 1, "");
+	check_filter(&w, 2, "");
+	place_fini(&w);
+}
+
+/* One grant to a subnet and the internet: each router gets what it serves. */
+TEST(via_grant_to_subnet_and_internet)
+{
+	struct place w;
+
+	place_init(&w, "{\"tagOwners\":{\"tag:r\":[],\"tag:x\":[]},\"grants\":[{\"src\":["
+		       "\"autogroup:member\"],\"dst\":[\"10.20.5.0/24\",\"autogroup:internet\","
+		       "\"tag:x\"],\"ip\":[\"443\"],\"via\":[\"tag:r\",\"tag:x\"]}]}");
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:r", "10.20.0.0/16", NULL);
+	put(&w, 3, 0, "tag:x", "0.0.0.0/0", "::/0");
+	check_peers(&w, 1, "2+10.20.0.0/16 3+0.0.0.0/0+::/0");
+	check_filter(&w, 2, "100.64.0.1,fd7a:115c:a1e0::1 > 10.20.5.0/24:443-443/-1\n");
+	check_filter(&w, 3,
+		     "100.64.0.1,fd7a:115c:a1e0::1 > 0.0.0.0-9.255.255.255:443-443/-1 > "
+		     "11.0.0.0-100.63.255.255:443-443/-1 > 100.128.0.0-169.253.255.255:443-443/-1 "
+		     "> 169.255.0.0-172.15.255.255:443-443/-1 > "
+		     "172.32.0.0-192.167.255.255:443-443/-1 > "
+		     "192.169.0.0-255.255.255.255:443-443/-1 > "
+		     "2000::-3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:443-443/-1\n");
+	place_fini(&w);
+}
+
+/* Beside "*" every source is printed by itself, though others and "*" cover it. */
+TEST(sources_beside_a_star)
+{
+	struct place w;
+
+	place_init(&w,
+		   "{\"tagOwners\":{\"tag:a\":[],\"tag:r\":[]},\"grants\":[{\"src\":[\"*\","
+		   "\"10.0.0.0/8\",\"10.20.0.0/16\",\"100.64.0.0/24\",\"100.64.0.1\",\"tag:a\"],"
+		   "\"dst\":[\"tag:a\"],\"ip\":[\"22\"]},{\"src\":[\"10.0.0.0/8\",\"10.20.0.0/16\","
+		   "\"100.64.0.0/24\",\"100.64.0.1\",\"tag:a\"],\"dst\":[\"tag:a\"],"
+		   "\"ip\":[\"80\"]}]}");
+	put(&w, 1, 1, NULL, NULL, NULL);
+	put(&w, 2, 0, "tag:a", NULL, NULL);
+	put(&w, 3, 0, "tag:r", "10.20.0.0/16", NULL);
+	check_filter(
+	    &w, 2,
+	    "10.0.0.0/8,10.20.0.0/16,100.115.94.0-100.127.255.255,100.64.0.0-100.115.91.255,"
+	    "100.64.0.0/24,100.64.0.1,100.64.0.2,fd7a:115c:a1e0::/48,fd7a:115c:a1e0::2 > "
+	    "100.64.0.2:22-22/-1 > fd7a:115c:a1e0::2:22-22/-1\n"
+	    "10.0.0.0/8,100.64.0.0/24,fd7a:115c:a1e0::2 > 100.64.0.2:80-80/-1 > "
+	    "fd7a:115c:a1e0::2:80-80/-1\n");
 	place_fini(&w);
 }
