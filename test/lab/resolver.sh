@@ -30,6 +30,7 @@ debian_install() {
 		[ ! -d "$debian/$debian_part" ] || cp -a "$debian/$debian_part" "$LAB_DIR/over/usr/"
 	done
 	[ ! -d "$debian/usr" ] || cp -a "$debian/usr/." "$LAB_DIR/over/usr/"
+	on alice rm -rf /etc/resolvconf # hooks of what else this machine has
 	on alice cp -a "$debian/etc/." /etc/
 	on alice mount -t overlay overlay -o "lowerdir=$LAB_DIR/over/usr:/usr" /usr || skip "no overlays here"
 }
