@@ -60,6 +60,8 @@ resolver_net() {
 
 resolver_start() {
 	: >"$LAB_DIR/driver.log"
-	start driver alice "$driver" --device weft0 --server 100.100.100.100 --search tail.test \
+	# With the rights of weftd's helper, and no more.
+	start driver alice setpriv --no-new-privs --inh-caps=-all \
+		--bounding-set=-all,+net_admin,+net_raw,+net_bind_service,+kill "$driver" --device weft0 --server 100.100.100.100 --search tail.test \
 		--match tail.test "$@"
 }
