@@ -13,7 +13,10 @@ resolver_net
 on alice mkdir -p /run/resolvconf/interface
 on alice ln -sf /run/resolvconf/resolv.conf /etc/resolv.conf
 on alice resolvconf --enable-updates
-record() { printf 'nameserver %s\nsearch lan.test\n' "$2" | on alice resolvconf -a "$1"; }
+# Another program's hook that always fails, and with it every call of resolvconf.
+printf '#!/bin/sh\nexit 1\n' | on alice tee /etc/resolvconf/update.d/zz-broken >/dev/null
+on alice chmod 755 /etc/resolvconf/update.d/zz-broken
+record() { printf 'nameserver %s\nsearch lan.test\n' "$2" | on alice resolvconf -a "$1" 2>/dev/null; true; }
 record eth0.inet 192.0.2.53
 before=$(conf)
 check "the host's own names resolve" resolves www 192.0.2.80
@@ -29,7 +32,7 @@ record eth1.inet 192.0.2.54
 check "a new lease changes the upstreams" wait_for 20 told "upstream 192.0.2.54"
 check_not "but not the servers" conf_has 192.0.2.54
 check "a peer still resolves" resolves peer 100.64.0.2
-on alice resolvconf -d eth1.inet
+on alice resolvconf -d eth1.inet 2>/dev/null
 stop driver
 equal "the file is as it was" "$(conf)" "$before"
 check_not "the hook is gone" on alice test -e /etc/resolvconf/update-libc.d/weft

@@ -30,6 +30,7 @@ debian_install() {
 		[ ! -d "$debian/$debian_part" ] || cp -a "$debian/$debian_part" "$LAB_DIR/over/usr/"
 	done
 	[ ! -d "$debian/usr" ] || cp -a "$debian/usr/." "$LAB_DIR/over/usr/"
+	on alice rm -rf /etc/resolvconf # hooks of what else this machine has
 	on alice cp -a "$debian/etc/." /etc/
 	on alice mount -t overlay overlay -o "lowerdir=$LAB_DIR/over/usr:/usr" /usr || skip "no overlays here"
 }
@@ -59,6 +60,8 @@ resolver_net() {
 
 resolver_start() {
 	: >"$LAB_DIR/driver.log"
-	start driver alice "$driver" --device weft0 --server 100.100.100.100 --search tail.test \
+	# With the rights of weftd's helper, and no more.
+	start driver alice setpriv --no-new-privs --inh-caps=-all \
+		--bounding-set=-all,+net_admin,+net_raw,+net_bind_service,+kill "$driver" --device weft0 --server 100.100.100.100 --search tail.test \
 		--match tail.test "$@"
 }

@@ -370,21 +370,23 @@ static bool is_in_effect(const struct resolver *r, const struct resolver_host *h
 	return c.up.count && ip_equal(c.up.servers[0], r->now.servers[0]);
 }
 
+/* The exit status also tells of other programs' hooks: what counts is what programs read now. */
 static int apply_script(struct resolver *r, enum resolver_manager m, struct err *err)
 {
+	int ret = resolver_script_set(&r->paths, m, &r->now, err);
 	struct resolver_host after;
 	bool in_effect;
 
-	if (resolver_script_set(&r->paths, m, &r->now, err) < 0)
-		return -1;
 	resolver_host_read(&after, &r->paths);
 	in_effect = is_in_effect(r, &after);
 	resolver_host_fini(&after);
-	if (!in_effect)
-		return err_set(err, ERR_REFUSED,
-			       "%s took our record, but /etc/resolv.conf does not name us first",
-			       resolver_manager_name(m));
-	return 0;
+	if (in_effect)
+		return 0;
+	if (ret < 0)
+		return -1;
+	return err_set(err, ERR_REFUSED,
+		       "%s took our record, but /etc/resolv.conf does not name us first",
+		       resolver_manager_name(m));
 }
 
 static int apply(struct resolver *r, enum resolver_manager m, struct resolver_host *host,

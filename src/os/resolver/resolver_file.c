@@ -195,7 +195,7 @@ void resolver_file_look(struct resolver_facts *f, const struct resolver_paths *p
 	f->file_writable = !covered && access(p->conf, W_OK) == 0;
 	/* Once mounted over, the question was answered: the file beneath cannot be looked at. */
 	f->folder_writable = !covered && folder_of_is_writable(p->conf);
-	f->can_mount = covered || (has_sys_admin() && shares_mounts_with_init());
+	f->can_mount = has_sys_admin() && (covered || shares_mounts_with_init());
 }
 
 /* ---- doing ---- */
@@ -374,6 +374,12 @@ static int put_backup_back(const struct resolver_paths *p, struct err *err)
 static int undo_ours(const struct resolver_paths *p, struct bytes now, struct err *err)
 {
 	if (is_covered(p)) {
+		/* Asked first: a sandbox may end who tries. */
+		if (!has_sys_admin())
+			return err_set(err, ERR_REFUSED,
+				       "%s is covered by a mount of ours, and this "
+				       "process may not unmount",
+				       p->conf);
 		if (umount2(p->conf, MNT_DETACH) < 0)
 			return err_sys(err, "unmount %s", p->conf);
 		(void)unlink(p->cover);

@@ -147,6 +147,21 @@ int resolver_script_set(const struct resolver_paths *p, enum resolver_manager ma
 	return ret;
 }
 
+static bool has_record(const struct resolver_paths *p)
+{
+	static const char *const records[] = { "/run/resolvconf/interface/tun-weft.inet",
+					       "/run/resolvconf/interfaces/weft",
+					       "/run/resolvconf/keys/weft" };
+	char path[RESOLVER_PATH_MAX];
+	bool found = false;
+
+	for (unsigned i = 0; i < array_len(records); i++) {
+		resolver_paths_join(p, records[i], path);
+		found |= file_exists(path);
+	}
+	return found;
+}
+
 int resolver_script_undo(const struct resolver_paths *p, enum resolver_manager manager,
 			 struct err *err)
 {
@@ -160,7 +175,10 @@ int resolver_script_undo(const struct resolver_paths *p, enum resolver_manager m
 	}
 	if (!p->program[0])
 		return 0; /* removed meanwhile, and its files with it */
-	return run_well(manager == RESOLVER_RESOLVCONF ? debian : other, bytes_of(NULL, 0), err);
+	if (run_well(manager == RESOLVER_RESOLVCONF ? debian : other, bytes_of(NULL, 0), err) == 0)
+		return 0;
+	/* Another program's hook may have failed; ours is gone when its record is. */
+	return has_record(p) ? -1 : 0;
 }
 
 static void take_record(const char *folder, const char *name, struct resolver_upstreams *up)

@@ -5,7 +5,9 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -448,6 +450,45 @@ TEST(a_resolvconf_that_refuses_is_quoted)
 	CHECK(reaches(&f, RESOLVER_FAILED, 0));
 	CHECK(strstr(f.s.trouble, "ended with status 3: no lock") != NULL);
 	fake_fini(&f);
+}
+
+TEST(a_resolvconf_whose_hooks_fail_is_judged_by_the_file)
+{
+	struct fake f;
+
+	fake_init(&f, text_openresolv);
+	put(f.script,
+	    "#!/bin/sh\n[ \"$1\" = --version ] && { echo openresolv 3; exit 0; }\n"
+	    "cat >\"${0%/*}/etc/resolv.conf\"; exit 1\n",
+	    0755);
+	f.how.resolvconf = f.script;
+	begin(&f);
+	want(&f, true);
+	CHECK(reaches(&f, RESOLVER_SET, 0));
+	fake_fini(&f);
+}
+
+TEST(a_bus_that_is_silent_holds_nobody)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	char address[160];
+	struct fake f;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	fake_init(&f, text_resolved_stub);
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/said", f.root);
+	(void)snprintf(address, sizeof(address), "unix:path=%s", at.sun_path);
+	CHECK(bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 && listen(fd, 8) == 0);
+	CHECK(setenv("DBUS_SYSTEM_BUS_ADDRESS", address, 1) == 0);
+	f.how.ignore_bus = false;
+	begin(&f);
+	want(&f, true);
+	CHECK(reaches(&f, RESOLVER_WAITING, 0));
+	CHECK_INT(f.s.manager, RESOLVER_NONE);
+	CHECK(strstr(f.s.why, "not on D-Bus yet") != NULL);
+	fake_fini(&f);
+	CHECK(unsetenv("DBUS_SYSTEM_BUS_ADDRESS") == 0);
+	(void)close(fd);
 }
 
 TEST(a_path_that_is_too_long_is_refused)
