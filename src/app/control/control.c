@@ -22,7 +22,7 @@
 #include "part/derp_server/derp_server.h"
 #include "part/stun_server.h"
 
-enum { SWEEP_MS = 1000, LOGIN_PER_MINUTE = 20 };
+enum { PRUNE_MS = 60000, CHANGES_KEPT = 100000, SWEEP_MS = 1000, LOGIN_PER_MINUTE = 20 };
 
 /* ---- timers ---- */
 
@@ -74,6 +74,17 @@ static bool sweep_node(struct control *c, struct tn_node *n)
 	return false;
 }
 
+static void prune(struct control *c)
+{
+	struct err err;
+
+	if (c->pruned.ns && mono_since_ms(loop_now(c->loop), c->pruned) < PRUNE_MS)
+		return;
+	c->pruned = loop_now(c->loop);
+	if (store_prune_changes(c->store, CHANGES_KEPT, &err) == 0)
+		core_commit_soon(c);
+}
+
 static void on_sweep(struct io_timer *timer)
 {
 	struct control *c = container_of(timer, struct control, sweep_timer);
@@ -85,6 +96,7 @@ static void on_sweep(struct io_timer *timer)
 			(void)sweep_node(c, list_entry(node, struct tn_node, link));
 	}
 	logins_expire(&c->logins, loop_now(c->loop));
+	prune(c);
 	io_timer_in_ms(c->loop, &c->sweep_timer, SWEEP_MS);
 }
 

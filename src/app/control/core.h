@@ -87,6 +87,7 @@ struct control {
 	struct list graveyard; /* deleted nodes, until the end of the turn */
 	struct list waiters;   /* answers that wait for the disk */
 	struct io_timer bury_timer, commit_timer, sweep_timer;
+	struct mono pruned; /* the change log */
 	bool stopping;
 	size_t n_streams;
 	struct counters count;

@@ -36,6 +36,8 @@ static int migrate(struct store *s, struct err *err)
 	return sqlite_step(q, err) < 0 ? -1 : 0;
 }
 
+enum { PRUNE_STEP = 5000 };
+
 struct store *store_open(const char *path, struct err *err)
 {
 	struct store *s = mem_alloc(sizeof(*s));
@@ -107,6 +109,23 @@ int store_log_change(struct store *s, int64_t tailnet, const char *kind, int64_t
 	sqlite_bind_i64(q, 1, tailnet);
 	sqlite_bind_cstr(q, 2, kind);
 	sqlite_bind_i64(q, 3, object);
+	return store_run(q, err);
+}
+
+int store_prune_changes(struct store *s, int64_t keep, struct err *err)
+{
+	struct sqlite_stmt *q;
+
+	if (store_begin(s, err) < 0)
+		return -1;
+	q = sqlite_prepare(s->db,
+			   "DELETE FROM change WHERE seq <= (SELECT max(seq) FROM change) - ?"
+			   " AND seq < (SELECT min(seq) FROM change) + ?",
+			   err);
+	if (!q)
+		return -1;
+	sqlite_bind_i64(q, 1, keep);
+	sqlite_bind_i64(q, 2, PRUNE_STEP);
 	return store_run(q, err);
 }
 

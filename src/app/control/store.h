@@ -57,4 +57,9 @@ int store_list_policies(struct store *s, const struct tailnet *t, struct json_ou
 int store_audit(struct store *s, int64_t tailnet, const char *actor, const char *action,
 		const char *target, const char *detail, struct err *err);
 int store_list_audit(struct store *s, const struct tailnet *t, struct json_out *o, struct err *err);
+/*
+ * Forgets the oldest entries of the change log beyond the newest `keep`, some thousand per call. A
+ * reader that fell behind further than that loads everything again.
+ */
+int store_prune_changes(struct store *s, int64_t keep, struct err *err);
 int store_backup(struct store *s, const char *path, struct err *err);

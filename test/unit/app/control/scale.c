@@ -3,10 +3,12 @@
 #include <stdio.h>
 
 #include "app/control/mapstream.h"
+#include "app/control/store.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "control_bench.h"
+#include "io/sqlite.h"
 #include "kit/kit.h"
 
 static const char policy[] =
@@ -167,5 +169,130 @@ TEST(a_join_among_many_is_one_small_frame)
 	CHECK(peer_is_quiet(&p));
 	peer_fini(&p);
 	peer_fini(&q);
+	bench_stop(&b);
+}
+
+static int64_t count_changes(struct bench *b)
+{
+	struct sqlite_stmt *q;
+	struct sqlite *db;
+	char path[128];
+	int64_t n = -1;
+
+	(void)snprintf(path, sizeof(path), "%s/state/control.db", b->dir);
+	db = sqlite_open(path, NULL);
+	q = sqlite_prepare(db, "SELECT count(*) FROM change", NULL);
+	if (q && sqlite_step(q, NULL) == 1)
+		n = sqlite_i64(q, 0);
+	sqlite_close(db);
+	return n;
+}
+
+TEST(the_change_log_does_not_grow_for_ever)
+{
+	struct bench b;
+	struct err err;
+	char words[64];
+	int64_t before;
+
+	bench_start(&b);
+	for (int i = 0; i < 30; i++) {
+		(void)snprintf(words, sizeof(words), "users create u%d", i);
+		(void)bench_command(&b, words, NULL);
+	}
+	CHECK(core_commit_now(b.c, &err) == 0);
+	before = count_changes(&b);
+	CHECK(before >= 30);
+	CHECK(store_prune_changes(b.c->store, 100, &err) == 0 &&
+	      store_commit(b.c->store, &err) == 0);
+	CHECK_INT(count_changes(&b), before);
+	CHECK(store_prune_changes(b.c->store, 10, &err) == 0 &&
+	      store_commit(b.c->store, &err) == 0);
+	CHECK_INT(count_changes(&b), 10);
+	bench_restart(&b); /* the model does not come from there */
+	CHECK(strstr(bench_command(&b, "users list", NULL), "\"u0\"") != NULL);
+	bench_stop(&b);
+}
+
+static size_t frame_at(struct mapview *v, struct mapview_world *w, int64_t s, struct buf *out)
+{
+	w->now = wall_from_s(s);
+	buf_clear(out);
+	return mapview_next(v, w, true, out) ? out->n : 0;
+}
+
+TEST(a_clock_that_jumps_makes_no_news)
+{
+	enum { YEAR = 365 * 86400, NOW = 1800000000 };
+	struct mapview_world w = { .derp_map = bytes_str("{}"), .derp_hash = 1, .base_url = "x" };
+	struct tn_node *one, *two;
+	struct mapview v;
+	struct bench b;
+	struct buf out;
+	char key[128];
+
+	bench_start(&b);
+	bench_key(&b, "alice@x.test", "", key);
+	one = add_node(&b, 1001, NULL);
+	two = add_node(&b, 1002, NULL);
+	two->expiry = wall_from_s(NOW + YEAR);
+	buf_init(&out, 1 << 20);
+	mapview_init(&v, one, 145);
+	CHECK(frame_at(&v, &w, NOW, &out) > 0);
+	for (int64_t jump = -20; jump <= 20; jump += 10) { /* years, and before 1970, too */
+		CHECK_INT(frame_at(&v, &w, NOW + jump * 4 * YEAR, &out), 0);
+		v.access_due = v.self_due = true;
+		CHECK_INT(frame_at(&v, &w, NOW + jump * 4 * YEAR, &out), 0);
+	}
+	/* Presence carries the new time and nothing else. */
+	two->online = true;
+	model_touch(&b.c->model, two, PART_ONLINE);
+	mapview_peer_due(&v, two->id);
+	CHECK(frame_at(&v, &w, NOW - 10 * YEAR, &out) > 0);
+	CHECK(strstr(buf_cstr(&out), "{\"PeersChangedPatch\":[{\"NodeID\":1002,\"Online\":true,"
+				     "\"LastSeen\":\"2017-"));
+	mapview_fini(&v);
+	buf_fini(&out);
+	bench_stop(&b);
+}
+
+TEST(what_cannot_wait_goes_ahead_of_a_big_round)
+{
+	struct mapview_world w = { .derp_map = bytes_str("{}"), .derp_hash = 1, .base_url = "x" };
+	struct addrport at = { ip_v4(192, 0, 2, 9), 41641 };
+	struct tn_node *one, *two, *three;
+	struct mapview v;
+	struct bench b;
+	struct buf out;
+	char key[128];
+
+	bench_start(&b);
+	bench_key(&b, "alice@x.test", "", key);
+	one = add_node(&b, 1001, NULL);
+	two = add_node(&b, 1002, NULL);
+	buf_init(&out, 1 << 20);
+	mapview_init(&v, one, 145);
+	CHECK(!mapview_urgent(&v, &w, &out)); /* nothing before the first map */
+	CHECK(frame_at(&v, &w, 1800000000, &out) > 0);
+	three = add_node(&b, 1003, NULL);
+	mapview_peer_due(&v, three->id);
+	v.rules_due = v.dns_due = true;
+	CHECK(mapview_is_heavy(&v));
+	buf_clear(&out);
+	CHECK(!mapview_urgent(&v, &w, &out)); /* a peer that came waits for its rules */
+	two->endpoints = mem_alloc(sizeof(at));
+	two->endpoints[0] = at;
+	two->n_endpoints = 1;
+	model_touch(&b.c->model, two, PART_ENDPOINTS);
+	mapview_peer_due(&v, two->id);
+	buf_clear(&out);
+	CHECK(mapview_urgent(&v, &w, &out));
+	CHECK_STR(buf_cstr(&out), "{\"PeersChangedPatch\":[{\"NodeID\":1002,\"Endpoints\":["
+				  "\"192.0.2.9:41641\"]}]}");
+	CHECK(frame_at(&v, &w, 1800000000, &out) > 0);
+	CHECK(strstr(buf_cstr(&out), "\"PeersChanged\":[{\"ID\":1003") != NULL);
+	CHECK(strstr(buf_cstr(&out), "PeersChangedPatch") == NULL); /* told already */
+	mapview_fini(&v);
+	buf_fini(&out);
 	bench_stop(&b);
 }
