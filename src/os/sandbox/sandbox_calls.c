@@ -180,6 +180,7 @@ static const int allowed[] = {
 	CALL(getrusage),
 	CALL(ugetrlimit),
 	CALL(capget),
+	CALL(capset),
 	CALL(getgroups),
 };
 
@@ -250,7 +251,8 @@ static const unsigned long ioctls[] = {
 
 static const int prctls[] = { PR_SET_NAME,         PR_GET_NAME,     PR_SET_DUMPABLE,
 			      PR_GET_DUMPABLE,     PR_SET_VMA,      PR_SET_NO_NEW_PRIVS,
-			      PR_GET_NO_NEW_PRIVS, PR_CAPBSET_READ, PR_SET_PDEATHSIG };
+			      PR_GET_NO_NEW_PRIVS, PR_CAPBSET_READ, PR_CAPBSET_DROP,
+			      PR_CAP_AMBIENT,      PR_SET_PDEATHSIG };
 
 struct filter {
 	scmp_filter_ctx ctx;
