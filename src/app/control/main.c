@@ -93,7 +93,7 @@ static int fence(const struct config *conf, const struct log *log, struct err *e
 	struct sandbox_paths read = { 0 }, write = { 0 };
 	struct sandbox_conf sandbox = { sandbox_paths_list(&read), sandbox_paths_list(&write),
 					false };
-	struct sandbox_report report;
+	struct sandbox_report report = { 0 };
 	int ret = -1;
 
 	sandbox_paths_add_system(&read);

@@ -614,7 +614,7 @@ static int fence(const struct app *a, struct err *err)
 	const struct relay_options *o = a->o;
 	const char *const files[] = { o->cert,      o->key,      o->allow,
 				      o->verify_ca, o->mesh_key, o->mesh_ca };
-	struct sandbox_report report;
+	struct sandbox_report report = { 0 };
 	int ret = -1;
 
 	sandbox_paths_add_system(&read);

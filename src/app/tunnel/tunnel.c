@@ -337,7 +337,7 @@ static int fence(const struct tunnel *t, struct err *err)
 	const uint64_t keep = 1ULL << CAP_NET_ADMIN | 1ULL << CAP_NET_BIND_SERVICE;
 	struct sandbox_paths read = { 0 }, write = { 0 };
 	struct sandbox_conf conf = { sandbox_paths_list(&read), sandbox_paths_list(&write), false };
-	struct sandbox_report report;
+	struct sandbox_report report = { 0 };
 	int ret = -1;
 
 	sandbox_paths_add_system(&read);

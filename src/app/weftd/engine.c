@@ -70,7 +70,7 @@ static int lock_up(const struct weftd_options *o, struct sandbox_report *report,
 
 static int fence(const struct engine *e, struct err *err)
 {
-	struct sandbox_report report;
+	struct sandbox_report report = { 0 };
 
 	if (check_folder(e->conf->options->statedir, err) < 0 ||
 	    lock_up(e->conf->options, &report, err) < 0)

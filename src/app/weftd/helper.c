@@ -164,7 +164,7 @@ static int split(struct helper *h, char *const *argv, struct err *err)
 
 static int shrink(struct helper *h, struct err *err)
 {
-	struct sandbox_report report;
+	struct sandbox_report report = { 0 };
 
 	(void)strncpy(h->limits.device, weftd_options_device(h->o) ? h->o->tun : "",
 		      sizeof(h->limits.device) - 1);
