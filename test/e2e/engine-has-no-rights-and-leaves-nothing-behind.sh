@@ -65,6 +65,39 @@ equal "no rule is there twice" "$(rules | sort | uniq -d)" ""
 stop alice
 check "a daemon that is stopped leaves nothing behind" wait_for 10 clean
 
+# What the service manager hears, by way of the helper.
+cat >"$LAB_DIR/manager.py" <<'EOT'
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o600)
+while True:
+    print(s.recv(64).decode(), flush=True)
+EOT
+start manager alice python3 "$LAB_DIR/manager.py" "$LAB_DIR/manager.sock"
+wait_for 10 test -S "$LAB_DIR/manager.sock" || die "the manager listens"
+start told alice env NOTIFY_SOCKET="$LAB_DIR/manager.sock" WATCHDOG_USEC=200000 \
+	"$bin/weftd" --statedir "$dir/told" --socket "$dir/told.sock" --port 0 --tun weft7
+check "the service manager hears that the daemon is ready" wait_for 10 logged manager READY=1
+check "and again and again that it is alive" wait_for 10 logged manager WATCHDOG=1
+stop told
+check "and that it stops" wait_for 10 logged manager STOPPING=1
+stop manager
+
+# As weftd.service starts it: no root at all, one capability.
+mkdir -m 755 "$dir/unit"
+chown 12345 "$dir/unit"
+start unit alice setpriv --reuid 12345 --clear-groups --no-new-privs --bounding-set=-all,+net_admin \
+	--inh-caps=-all,+net_admin --ambient-caps=-all,+net_admin \
+	"$bin/weftd" --statedir "$dir/unit/state" --socket "$dir/unit/sock" --port 0
+wait_for 10 logged unit "started, socket" || die "the daemon starts as the unit does it"
+helper=$(cat "$LAB_DIR/unit.pid")
+engine=$(ps -o pid= --ppid "$helper" | tr -d ' ')
+equal "without root the helper has the one capability" "$(status_of "$helper" CapEff)" 0000000000001000
+equal "and the engine none" "$(status_of "$engine" CapEff) $(status_of "$engine" CapPrm) $(status_of "$engine" CapAmb)" \
+	"0000000000000000 0000000000000000 0000000000000000"
+stop unit
+
 start naked alice "$bin/weftd" --statedir "$dir/naked" --socket "$dir/naked.sock" --port 0 --no-sandbox
 wait_for 5 test -S "$dir/naked.sock" || die "weftd without a sandbox listens"
 naked() { on alice "$bin/weft" --socket "$dir/naked.sock" status | grep -q 'without its sandbox'; }

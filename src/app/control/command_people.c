@@ -355,7 +355,7 @@ static int backup_create(struct command *cmd)
 	if (!bytes_to_cstr(command_word(cmd, 0), path, sizeof(path)) || path[0] != '/')
 		return err_set(cmd->err, ERR_USAGE, "give an absolute path on the server");
 	if (store_backup(cmd->c->store, path, cmd->err) < 0)
-		return -1;
+		return err_wrap(cmd->err, "back up below state_dir, where the server may write");
 	json_open_object(cmd->out);
 	command_put(cmd->out, "written", path);
 	json_close_object(cmd->out);

@@ -1,5 +1,6 @@
 #include "app/control/main.h"
 
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,9 @@
 #include "crypto/secret.h"
 #include "io/file.h"
 #include "io/loop.h"
+#include "os/sandbox/sandbox.h"
+#include "os/sandbox/sandbox_paths.h"
+#include "os/sdnotify.h"
 
 static const char default_config[] = "/etc/weft/control.yaml";
 
@@ -80,30 +84,91 @@ static void raise_open_files(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* without it the listener pauses and says why */
 }
 
+/*
+ * Before the first thread and the first byte from outside. The ports below 1024 are still to be
+ * bound; the right to that goes in run().
+ */
+static int fence(const struct config *conf, const struct log *log, struct err *err)
+{
+	struct sandbox_paths read = { 0 }, write = { 0 };
+	struct sandbox_conf sandbox = { sandbox_paths_list(&read), sandbox_paths_list(&write),
+					false };
+	struct sandbox_report report = { 0 };
+	int ret = -1;
+
+	sandbox_paths_add_system(&read);
+	sandbox_paths_add_folder_of(&read, conf->tls_cert);
+	sandbox_paths_add_folder_of(&read, conf->tls_key);
+	sandbox_paths_add_folder_of(&read, conf->derp_map);
+	sandbox_paths_add(&write, conf->state_dir);
+	sandbox_paths_add_folder_of(&write, conf->admin_socket);
+	if (file_mkdirs(conf->state_dir, 0700, err) == 0 &&
+	    sandbox_keep_capabilities(1ULL << CAP_NET_BIND_SERVICE, err) == 0)
+		ret = sandbox_enter(&sandbox, &report, err);
+	sandbox_paths_fini(&read);
+	sandbox_paths_fini(&write);
+	if (ret == 0 && report.missing[0])
+		log_warn(log, "%s", report.missing);
+	return ret;
+}
+
+struct watchdog {
+	struct loop *loop;
+	struct io_timer timer;
+	int64_t ms;
+};
+
+static void on_watchdog(struct io_timer *t)
+{
+	struct watchdog *w = container_of(t, struct watchdog, timer);
+
+	(void)sdnotify(SDNOTIFY_WATCHDOG);
+	io_timer_in_ms(w->loop, t, w->ms);
+}
+
+/* Everything is open. */
+static int run(struct loop *loop, struct err *err)
+{
+	struct watchdog watchdog = { .loop = loop, .ms = sdnotify_watchdog_ms() };
+
+	if (sandbox_keep_capabilities(0, err) < 0)
+		return -1;
+	io_timer_init(&watchdog.timer, on_watchdog);
+	if (watchdog.ms)
+		io_timer_in_ms(loop, &watchdog.timer, watchdog.ms);
+	(void)sdnotify(SDNOTIFY_READY);
+	loop_run(loop);
+	(void)sdnotify(SDNOTIFY_STOPPING);
+	io_timer_stop(&watchdog.timer);
+	return 0;
+}
+
 static int serve(struct loop *loop, const struct config *conf)
 {
 	struct serving s = { .loop = loop };
 	struct log_sink sink;
+	struct log log;
 	struct err err;
 	int ret = 1;
 
+	log_sink_init(&sink, STDERR_FILENO);
+	sink.level = level_of(conf->log_level);
+	log = log_of(&sink, "control", NULL);
 	if (secret_harden_process(&err) < 0)
 		return complain(&err);
 	raise_open_files();
-	log_sink_init(&sink, STDERR_FILENO);
-	sink.level = level_of(conf->log_level);
+	if (fence(conf, &log, &err) < 0)
+		return complain(&err);
 	s.control = control_create(loop, conf, &sink, &err);
 	if (!s.control)
 		return complain(&err);
 	if (loop_on_signal(loop, SIGTERM, on_stop, &s, &err) < 0 ||
 	    loop_on_signal(loop, SIGINT, on_stop, &s, &err) < 0 ||
 	    loop_on_signal(loop, SIGHUP, on_hup, &s, &err) < 0 ||
-	    control_start(s.control, &err) < 0) {
+	    control_start(s.control, &err) < 0 || run(loop, &err) < 0)
 		(void)complain(&err);
-	} else {
-		loop_run(loop);
+	else
 		ret = 0;
-	}
 	control_destroy(s.control);
 	return ret;
 }

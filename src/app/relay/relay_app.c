@@ -6,6 +6,7 @@
 #include "app/relay/relay_app.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,10 +23,14 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/file.h"
 #include "io/httpd.h"
 #include "io/loop.h"
 #include "io/tcp.h"
 #include "io/tls.h"
+#include "os/sandbox/sandbox.h"
+#include "os/sandbox/sandbox_paths.h"
+#include "os/sdnotify.h"
 #include "part/derp_server/derp_bus.h"
 #include "part/derp_server/derp_server.h"
 #include "part/stun_server.h"
@@ -57,7 +62,7 @@ struct app {
 	struct tcp_listener *listeners[ADDRESSES_MAX];
 	struct stun_server *stun[ADDRESSES_MAX];
 	size_t listener_count, stun_count;
-	struct io_timer renew;
+	struct io_timer renew, watchdog;
 	unsigned signals;
 };
 
@@ -456,6 +461,7 @@ static void on_stop(void *arg, int signo)
 		loop_stop(a->loop);
 		return;
 	}
+	(void)sdnotify(SDNOTIFY_STOPPING);
 	log_info(&a->log, "%s: clients move away over %d ms", strsignal(signo),
 		 (int)a->o->drain_ms);
 	close_listeners(a);
@@ -592,8 +598,57 @@ static void stop(struct app *a)
 	if (a->mesh_tls)
 		tls_ctx_unref(a->mesh_tls);
 	io_timer_stop(&a->renew);
+	io_timer_stop(&a->watchdog);
 	secret32_wipe(&a->key);
 	secret32_wipe(&a->mesh_key);
+}
+
+/*
+ * Before the first thread and the first byte from outside. The ports below 1024 are still to be
+ * bound; the right to that goes in serve().
+ */
+static int fence(const struct app *a, struct err *err)
+{
+	struct sandbox_paths read = { 0 }, write = { 0 };
+	struct sandbox_conf conf = { sandbox_paths_list(&read), sandbox_paths_list(&write), false };
+	const struct relay_options *o = a->o;
+	const char *const files[] = { o->cert,      o->key,      o->allow,
+				      o->verify_ca, o->mesh_key, o->mesh_ca };
+	struct sandbox_report report = { 0 };
+	int ret = -1;
+
+	sandbox_paths_add_system(&read);
+	for (size_t i = 0; i < array_len(files); i++)
+		sandbox_paths_add_folder_of(&read, files[i]);
+	sandbox_paths_add(&write, o->state);
+	if (file_mkdirs(o->state, 0700, err) == 0 &&
+	    sandbox_keep_capabilities(1ULL << CAP_NET_BIND_SERVICE, err) == 0)
+		ret = sandbox_enter(&conf, &report, err);
+	sandbox_paths_fini(&read);
+	sandbox_paths_fini(&write);
+	if (ret == 0 && report.missing[0])
+		log_warn(&a->log, "%s", report.missing);
+	return ret;
+}
+
+static void on_watchdog(struct io_timer *t)
+{
+	struct app *a = container_of(t, struct app, watchdog);
+
+	(void)sdnotify(SDNOTIFY_WATCHDOG);
+	io_timer_in_ms(a->loop, t, sdnotify_watchdog_ms());
+}
+
+/* Everything is open. */
+static int serve(struct app *a, struct err *err)
+{
+	if (sandbox_keep_capabilities(0, err) < 0)
+		return -1;
+	if (sdnotify_watchdog_ms())
+		io_timer_in_ms(a->loop, &a->watchdog, sdnotify_watchdog_ms());
+	(void)sdnotify(SDNOTIFY_READY);
+	loop_run(a->loop);
+	return 0;
 }
 
 int relay_app_run(const struct relay_options *o, struct err *err)
@@ -609,11 +664,11 @@ int relay_app_run(const struct relay_options *o, struct err *err)
 	a->derp_log = log_of(&a->sink, "derp", NULL);
 	a->mesh_log = log_of(&a->sink, "mesh", NULL);
 	io_timer_init(&a->renew, on_renew);
-	a->loop = loop_create(err);
-	if (a->loop && start(a, err) == 0) {
-		loop_run(a->loop);
-		ret = 0;
-	}
+	io_timer_init(&a->watchdog, on_watchdog);
+	if (fence(a, err) == 0)
+		a->loop = loop_create(err);
+	if (a->loop && start(a, err) == 0)
+		ret = serve(a, err);
 	if (a->loop)
 		stop(a);
 	loop_destroy(a->loop);

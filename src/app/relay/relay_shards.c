@@ -14,6 +14,7 @@
 #include "io/stream.h"
 #include "io/tcp.h"
 #include "io/tls.h"
+#include "os/sandbox/sandbox.h"
 #include "part/derp_server/derp_bus.h"
 
 enum {
@@ -413,7 +414,13 @@ struct relay_shards *relay_shards_create(const struct relay_shards_conf *conf, s
 static void *run(void *arg)
 {
 	struct shard *sh = arg;
+	struct err err;
 
+	/*
+	 * Capabilities are a thread's own, and the main one has not bound its ports yet. Where this
+	 * fails it fails there, too, and ends the program.
+	 */
+	(void)sandbox_keep_capabilities(0, &err);
 	loop_run(sh->loop);
 	return NULL;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <linux/capability.h>
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,7 +20,10 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "io/file.h"
 #include "os/rtnl/rtnl.h"
+#include "os/sandbox/sandbox.h"
+#include "os/sandbox/sandbox_paths.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -323,6 +327,31 @@ static void ignore(void *arg, const struct rtnl_event *e)
 	(void)e;
 }
 
+/*
+ * After the file was read, before the device: with the one capability that addresses, routes and
+ * marks take for as long as the interface lives, and nothing else. There is no second process here,
+ * because nothing but WireGuard datagrams comes from outside.
+ */
+static int fence(const struct tunnel *t, struct err *err)
+{
+	const uint64_t keep = 1ULL << CAP_NET_ADMIN | 1ULL << CAP_NET_BIND_SERVICE;
+	struct sandbox_paths read = { 0 }, write = { 0 };
+	struct sandbox_conf conf = { sandbox_paths_list(&read), sandbox_paths_list(&write), false };
+	struct sandbox_report report = { 0 };
+	int ret = -1;
+
+	sandbox_paths_add_system(&read);
+	sandbox_paths_add(&write, "/dev/net/tun");
+	sandbox_paths_add(&write, UAPI_FOLDER);
+	if (file_mkdirs(UAPI_FOLDER, 0755, err) == 0 && sandbox_keep_capabilities(keep, err) == 0)
+		ret = sandbox_enter(&conf, &report, err);
+	sandbox_paths_fini(&read);
+	sandbox_paths_fini(&write);
+	if (ret == 0 && report.missing[0])
+		log_warn(&t->log, "%s", report.missing);
+	return ret;
+}
+
 static int set_up(struct tunnel *t, struct err *err)
 {
 	sigset_t set;
@@ -335,7 +364,7 @@ static int set_up(struct tunnel *t, struct err *err)
 	t->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (t->signals < 0)
 		return err_sys(err, "signalfd");
-	if (secret_harden_process(err) < 0 || load(t, err) < 0)
+	if (secret_harden_process(err) < 0 || load(t, err) < 0 || fence(t, err) < 0)
 		return -1;
 	t->device_conf.name = t->name;
 	t->device_conf.mtu = t->conf.mtu;

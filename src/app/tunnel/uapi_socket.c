@@ -14,8 +14,6 @@
 #include "base/mono.h"
 #include "crypto/secret.h"
 
-#define FOLDER "/var/run/wireguard"
-
 enum { IDLE_S = 60 }; /* a client that says nothing for so long makes room for others */
 
 struct client {
@@ -47,8 +45,6 @@ static int listen_at(struct uapi_socket *u, struct err *err)
 	mode_t before;
 	int ret;
 
-	if (mkdir(FOLDER, 0755) < 0 && errno != EEXIST)
-		return err_sys(err, "create %s", FOLDER);
 	if (somebody_listens(&u->addr))
 		return err_set(err, ERR_REFUSED, "%s: another program serves this interface",
 			       u->addr.sun_path);
@@ -69,7 +65,7 @@ struct uapi_socket *uapi_socket_create(struct device *d, const char *name, struc
 	u->d = d;
 	u->fd = -1;
 	u->addr.sun_family = AF_UNIX;
-	(void)snprintf(u->addr.sun_path, sizeof(u->addr.sun_path), FOLDER "/%s.sock", name);
+	(void)snprintf(u->addr.sun_path, sizeof(u->addr.sun_path), UAPI_FOLDER "/%s.sock", name);
 	for (int i = 0; i < UAPI_CLIENTS_MAX; i++)
 		u->clients[i].fd = -1;
 	if (listen_at(u, err) < 0) {

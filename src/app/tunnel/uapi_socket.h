@@ -8,6 +8,8 @@ struct device;
 struct err;
 struct uapi_socket;
 
+#define UAPI_FOLDER "/var/run/wireguard" /* is there before a socket is made */
+
 enum { UAPI_CLIENTS_MAX = 8, UAPI_POLL_MAX = 1 + UAPI_CLIENTS_MAX };
 
 /* Replaces a socket that nobody listens on; refuses one that is in use. */

@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "app/weftd/linkmon.h"
@@ -19,6 +17,7 @@
 #include "node/node.h"
 #include "node/privops.h"
 #include "os/sandbox/sandbox.h"
+#include "os/sandbox/sandbox_paths.h"
 #include "os/sdnotify.h"
 
 #define VERSION WEFT_VERSION "-weft" /* tells us from the original in logs of others */
@@ -40,24 +39,6 @@ struct engine {
 
 /* ---- the fence ---- */
 
-/* Names, resolvers, certificates, time zones, and the libraries that look up names. */
-static const char *const system_files[] = {
-	"/etc",
-	"/usr/share",
-	"/usr/lib",
-	"/usr/lib64",
-	"/lib",
-	"/lib64",
-	"/usr/local/share",
-	"/run/systemd/resolve",
-	"/run/resolvconf",
-	"/run/NetworkManager",
-	"/run/resolvconf.conf",
-	"/sys/devices/system/cpu",
-	"/dev/null",
-	"/dev/urandom",
-};
-
 static int check_folder(const char *dir, struct err *err)
 {
 	if (access(dir, R_OK | W_OK | X_OK) == 0 || errno == ENOENT)
@@ -69,24 +50,30 @@ static int check_folder(const char *dir, struct err *err)
 	    getuid(), dir);
 }
 
+static int lock_up(const struct weftd_options *o, struct sandbox_report *report, struct err *err)
+{
+	struct sandbox_paths read = { 0 }, write = { 0 };
+	struct sandbox_limits limits = { OPEN_FILES, memory_max, file_max };
+	struct sandbox_conf conf = { sandbox_paths_list(&read), sandbox_paths_list(&write), false };
+	int ret;
+
+	sandbox_paths_add_system(&read);
+	sandbox_paths_add_folder_of(&read, o->ca_file);
+	sandbox_paths_add(&write, o->statedir);
+	ret = sandbox_limit(&limits, err) < 0 || sandbox_keep_capabilities(0, err) < 0
+		  ? -1
+		  : sandbox_enter(&conf, report, err);
+	sandbox_paths_fini(&read);
+	sandbox_paths_fini(&write);
+	return ret;
+}
+
 static int fence(const struct engine *e, struct err *err)
 {
-	enum { MORE = 4 };
-	const struct weftd_options *o = e->conf->options;
-	const char *read[array_len(system_files) + MORE] = { NULL };
-	const char *write[] = { o->statedir, NULL };
-	const char *more[] = { o->ca_file, getenv("SSL_CERT_FILE"), getenv("SSL_CERT_DIR") };
-	struct sandbox_conf conf = { .read = read, .write = write };
-	struct sandbox_limits limits = { OPEN_FILES, memory_max, file_max };
-	struct sandbox_report report;
-	size_t n = array_len(system_files);
+	struct sandbox_report report = { 0 };
 
-	memcpy(read, system_files, sizeof(system_files));
-	for (size_t i = 0; i < array_len(more); i++)
-		if (more[i])
-			read[n++] = more[i];
-	if (check_folder(o->statedir, err) < 0 || sandbox_limit(&limits, err) < 0 ||
-	    sandbox_keep_capabilities(0, err) < 0 || sandbox_enter(&conf, &report, err) < 0)
+	if (check_folder(e->conf->options->statedir, err) < 0 ||
+	    lock_up(e->conf->options, &report, err) < 0)
 		return err_wrap(err, "lock up");
 	if (report.missing[0])
 		log_warn(&e->log, "%s", report.missing);

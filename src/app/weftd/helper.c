@@ -124,9 +124,9 @@ static int become_engine(const struct account *a, int sock, int listener, char *
 	(void)snprintf(numbers[0], sizeof(numbers[0]), "%d", sock);
 	(void)snprintf(numbers[1], sizeof(numbers[1]), "%d", listener);
 	(void)sigemptyset(&none);
+	/* They go with root, or with the image of the program that had them. */
 	if (sandbox_bound_capabilities(0, err) < 0 ||
-	    (geteuid() == 0 && sandbox_become(a->uid, a->gid, err) < 0) ||
-	    sandbox_keep_capabilities(0, err) < 0)
+	    (geteuid() == 0 && sandbox_become(a->uid, a->gid, err) < 0))
 		return -1;
 	if (fcntl(sock, F_SETFD, 0) < 0 || fcntl(listener, F_SETFD, 0) < 0 ||
 	    sigprocmask(SIG_SETMASK, &none, NULL) < 0)
@@ -141,9 +141,11 @@ static int split(struct helper *h, char *const *argv, struct err *err)
 	struct account account = { getuid(), getgid() };
 	int pair[2];
 
-	/* Without root but with the capability (a container): the same user, but without it. */
-	if (geteuid() == 0 && (account_choose(&account, h->o->user, h->o->statedir, err) < 0 ||
-			       account_take_folder(&account, h->o->statedir, err) < 0))
+	/* Without root but with the capability (systemd, containers): the same user, but without
+	 * it. */
+	if (geteuid() != 0 ? file_mkdirs(h->o->statedir, 0700, err) < 0
+			   : account_choose(&account, h->o->user, h->o->statedir, err) < 0 ||
+				 account_take_folder(&account, h->o->statedir, err) < 0)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, "socket pair");
@@ -162,15 +164,17 @@ static int split(struct helper *h, char *const *argv, struct err *err)
 
 static int shrink(struct helper *h, struct err *err)
 {
-	struct sandbox_report report;
+	struct sandbox_report report = { 0 };
 
 	(void)strncpy(h->limits.device, weftd_options_device(h->o) ? h->o->tun : "",
 		      sizeof(h->limits.device) - 1);
 	h->limits.port = h->o->port;
-	h->local = privops_local_create(err);
-	if (!h->local || secret_harden_process(err) < 0 ||
-	    sandbox_keep_capabilities(kept, err) < 0 ||
+	/* First, so that threads of the operations have no more than we. */
+	if (secret_harden_process(err) < 0 || sandbox_keep_capabilities(kept, err) < 0 ||
 	    sandbox_enter(&(struct sandbox_conf){ .helper = true }, &report, err) < 0)
+		return -1;
+	h->local = privops_local_create(err);
+	if (!h->local)
 		return -1;
 	log_debug(&h->log, "helper of engine %d, system calls %s", (int)h->engine,
 		  report.calls ? "filtered" : "not filtered");

@@ -72,17 +72,22 @@ int sandbox_keep_capabilities(uint64_t keep, struct err *err)
 {
 	struct __user_cap_header_struct header = cap_header();
 	struct __user_cap_data_struct data[2] = { 0 };
+	bool too_many = false;
 
 	if (sandbox_bound_capabilities(keep, err) < 0)
 		return -1;
 	if (syscall(SYS_capget, &header, data) < 0)
 		return err_sys(err, "read capabilities");
 	for (unsigned i = 0; i < 2; i++) {
-		data[i].permitted &= (uint32_t)(keep >> (32 * i));
-		data[i].effective = data[i].permitted;
+		uint32_t wanted = data[i].permitted & (uint32_t)(keep >> (32 * i));
+
+		too_many |= data[i].permitted != wanted || (data[i].effective & ~wanted);
+		data[i].permitted = data[i].effective = wanted;
 		data[i].inheritable = 0;
 	}
-	if (syscall(SYS_capset, &header, data) < 0)
+	/* A service manager may forbid the call; what is inheritable gives nobody anything by
+	 * itself. */
+	if (syscall(SYS_capset, &header, data) < 0 && too_many)
 		return err_sys(err, "drop capabilities");
 	return 0;
 }

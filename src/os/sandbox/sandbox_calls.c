@@ -180,6 +180,7 @@ static const int allowed[] = {
 	CALL(getrusage),
 	CALL(ugetrlimit),
 	CALL(capget),
+	CALL(capset),
 	CALL(getgroups),
 };
 
@@ -203,54 +204,43 @@ static const int allowed_for_tests[] = {
 
 /* Deadly for every daemon, also for the privileged helper. */
 static const int deadly[] = {
-	CALL(process_vm_readv),
-	CALL(process_vm_writev),
-	CALL(ptrace),
-	CALL(bpf),
-	CALL(perf_event_open),
-	CALL(userfaultfd),
-	CALL(io_uring_setup),
-	CALL(keyctl),
-	CALL(add_key),
-	CALL(request_key),
-	CALL(mount),
-	CALL(umount2),
-	CALL(pivot_root),
-	CALL(chroot),
-	CALL(fsopen),
-	CALL(open_tree),
-	CALL(move_mount),
-	CALL(setns),
-	CALL(unshare),
-	CALL(init_module),
-	CALL(finit_module),
-	CALL(delete_module),
-	CALL(kexec_load),
-	CALL(kexec_file_load),
-	CALL(reboot),
-	CALL(swapon),
-	CALL(swapoff),
-	CALL(acct),
-	CALL(quotactl),
-	CALL(iopl),
-	CALL(ioperm),
-	CALL(open_by_handle_at),
-	CALL(pidfd_getfd),
-	CALL(mknod),
+	CALL(process_vm_readv), CALL(process_vm_writev),
+	CALL(ptrace),           CALL(bpf),
+	CALL(perf_event_open),  CALL(userfaultfd),
+	CALL(io_uring_setup),   CALL(keyctl),
+	CALL(add_key),          CALL(request_key),
+	CALL(pivot_root),       CALL(chroot),
+	CALL(fsopen),           CALL(open_tree),
+	CALL(move_mount),       CALL(setns),
+	CALL(unshare),          CALL(init_module),
+	CALL(finit_module),     CALL(delete_module),
+	CALL(kexec_load),       CALL(kexec_file_load),
+	CALL(reboot),           CALL(swapon),
+	CALL(swapoff),          CALL(acct),
+	CALL(quotactl),         CALL(iopl),
+	CALL(ioperm),           CALL(open_by_handle_at),
+	CALL(pidfd_getfd),      CALL(mknod),
 	CALL(mknodat),
 };
 
-/* The helper may have to run a program of the system (the host's resolver manager). */
-static const int deadly_but_for_helper[] = { CALL(execve), CALL(execveat) };
+/* The helper may have to run the host's resolver manager, or to cover a resolv.conf. */
+static const int deadly_but_for_helper[] = {
+	CALL(execve),
+	CALL(execveat),
+	CALL(mount),
+	CALL(umount2),
+};
 
 static const unsigned long ioctls[] = {
-	FIONREAD,     FIONBIO,    FIOCLEX,   TCGETS,        SIOCGIFINDEX,    SIOCGIFNAME,
-	SIOCGIFFLAGS, SIOCGIFMTU, TUNGETIFF, TUNSETOFFLOAD, TUNGETVNETHDRSZ,
+	FIONREAD,        FIONBIO,        FIOCLEX,       TCGETS,          SIOCGIFINDEX,
+	SIOCGIFNAME,     SIOCGIFFLAGS,   SIOCGIFMTU,    TUNGETIFF,       TUNSETIFF,
+	TUNSETVNETHDRSZ, TUNGETFEATURES, TUNSETOFFLOAD, TUNGETVNETHDRSZ,
 };
 
 static const int prctls[] = { PR_SET_NAME,         PR_GET_NAME,     PR_SET_DUMPABLE,
 			      PR_GET_DUMPABLE,     PR_SET_VMA,      PR_SET_NO_NEW_PRIVS,
-			      PR_GET_NO_NEW_PRIVS, PR_CAPBSET_READ, PR_SET_PDEATHSIG };
+			      PR_GET_NO_NEW_PRIVS, PR_CAPBSET_READ, PR_CAPBSET_DROP,
+			      PR_CAP_AMBIENT,      PR_SET_PDEATHSIG };
 
 struct filter {
 	scmp_filter_ctx ctx;

@@ -24,7 +24,7 @@ enum { FILE_ONLY_UP_TO = 3 }; /* the first three rights are about files, the res
 	(READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE |                   \
 	 LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |                             \
 	 LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_SOCK | RIGHT_REFER |                \
-	 RIGHT_TRUNCATE)
+	 RIGHT_TRUNCATE | RIGHT_IOCTL_DEV)
 
 /* Scopes (version 6): no abstract sockets and no signals to processes outside. */
 struct ruleset {
@@ -54,7 +54,8 @@ static int allow(int ruleset, const char *path, uint64_t rights, struct err *err
 	if (fd < 0)
 		return 0;
 	if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
-		rule.allowed_access &= ((1ULL << FILE_ONLY_UP_TO) - 1) | RIGHT_TRUNCATE;
+		rule.allowed_access &=
+		    ((1ULL << FILE_ONLY_UP_TO) - 1) | RIGHT_TRUNCATE | RIGHT_IOCTL_DEV;
 	rule.parent_fd = fd;
 	ret = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 	(void)close(fd);
