@@ -46,3 +46,6 @@ struct bytes text_trim(struct bytes in); /* ASCII white space at both ends */
 /* Edits (insert, delete, replace, swap) between two words; for "did you mean". Words over 64
  * bytes: 64. */
 size_t text_distance(struct bytes a, struct bytes b);
+
+/* Appends text as it stands in HTML, in elements and in quoted attributes. */
+void text_html(struct buf *b, struct bytes text);

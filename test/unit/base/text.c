@@ -99,3 +99,13 @@ TEST(distance_counts_slips)
 	CHECK_INT(text_distance(bytes_str(""), bytes_str("abc")), 3);
 	CHECK_INT(text_distance(bytes_str("kitten"), bytes_str("sitting")), 3);
 }
+
+TEST(html_keeps_text_text)
+{
+	struct buf b;
+
+	buf_init(&b, 100);
+	text_html(&b, bytes_str("a<b> & \"c\""));
+	CHECK(bytes_equal_str(buf_bytes(&b), "a&lt;b&gt; &amp; &quot;c&quot;"));
+	buf_fini(&b);
+}
