@@ -300,3 +300,24 @@ size_t text_distance(struct bytes a, struct bytes b)
 	}
 	return last[b.n];
 }
+
+void text_html(struct buf *b, struct bytes text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		switch (text.p[i]) {
+		case '<':
+			(void)buf_append_str(b, "&lt;");
+			break;
+		case '>':
+			(void)buf_append_str(b, "&gt;");
+			break;
+		case '&':
+			(void)buf_append_str(b, "&amp;");
+			break;
+		case '"':
+			(void)buf_append_str(b, "&quot;");
+			break;
+		default:
+			(void)buf_append_u8(b, text.p[i]);
+		}
+}

@@ -49,3 +49,6 @@ bool text_word(struct bytes *rest, struct bytes *word);
 /* Edits (insert, delete, replace, swap) between two words; for "did you mean". Words over 64
  * bytes: 64. */
 size_t text_distance(struct bytes a, struct bytes b);
+
+/* Appends text as it stands in HTML, in elements and in quoted attributes. */
+void text_html(struct buf *b, struct bytes text);

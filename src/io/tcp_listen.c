@@ -11,7 +11,12 @@
 #include "io/listen.h"
 #include "io/sockaddr.h"
 
-enum { ACCEPTS_PER_TURN = 64, OUT_OF_FDS_PAUSE_MS = 100, BACKLOG = 4096 };
+enum {
+	ACCEPTS_PER_TURN = 64,
+	HAND_OFFS_PER_TURN = 1024, /* they cost next to nothing, and a full backlog drops SYNs */
+	OUT_OF_FDS_PAUSE_MS = 100,
+	BACKLOG = 4096
+};
 
 static void hand_up(struct tcp_listener *l, int fd, const struct sockaddr_storage *sa)
 {
@@ -49,8 +54,10 @@ static void on_incoming(struct io_watch *w, unsigned events)
 {
 	struct tcp_listener *l = container_of(w, struct tcp_listener, watch);
 
+	int most = l->on_fd ? HAND_OFFS_PER_TURN : ACCEPTS_PER_TURN;
+
 	(void)events;
-	for (int i = 0; i < ACCEPTS_PER_TURN && !l->destroyed; i++) {
+	for (int i = 0; i < most && !l->destroyed; i++) {
 		struct sockaddr_storage sa = { 0 };
 		socklen_t len = sizeof(sa);
 		int fd = accept4(l->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);

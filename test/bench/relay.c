@@ -35,6 +35,8 @@ enum {
 	SETTLE_MS = 500,
 	RETRY_MS = 1000,
 	GIVE_UP_S = 120,
+	/* One core plays many machines, which in truth do their handshakes at the same time. */
+	CONNECT_MS = 60000,
 };
 
 struct options {
@@ -208,6 +210,7 @@ static void dial(struct end *e)
 		.port = e->at.port,
 		.ip4 = e->at.ip,
 		.tls = b->tls,
+		.connect_ms = CONNECT_MS,
 		.private_key = &e->priv,
 		.on_up = on_up,
 		.on_packet = on_packet,

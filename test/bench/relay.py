@@ -77,6 +77,8 @@ class Relay:
 
 
 def generate(relay, generator_cores, *args):
+    if sys.stderr.isatty():
+        print(f"\r\033[K{relay.name} {' '.join(map(str, args))}", end="", file=sys.stderr, flush=True)
     run = subprocess.run([str(x) for x in (GENERATOR, "--json", "--relay", f"127.0.0.1:{relay.port}", "--pid",
                                            relay.proc.pid, *args)],
                          capture_output=True, text=True, timeout=TIMEOUT_S,
@@ -180,6 +182,8 @@ def main():
             relays.append(Relay(name, path, ours, work))
         print(f"relays on {len(ours)} of {len(machine)} cores, the load on {len(others)}; {opts.seconds} s for each figure")
         results = {r.name: measure(r, others, opts) for r in relays}
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr)
     table(results)
     if opts.json:
         opts.json.write_text(json.dumps(results, indent=1) + "\n")

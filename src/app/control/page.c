@@ -7,6 +7,7 @@
 #include "app/control/register.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "io/httpd.h"
 #include "io/worker.h"
 
@@ -17,27 +18,6 @@ static const char style[] =
     "label{display:block;margin:1em 0}input{display:block;width:100%;font:inherit;padding:.4em;"
     "box-sizing:border-box}button{font:inherit;padding:.5em 1.5em}code{overflow-wrap:anywhere}"
     ".bad{color:#a00}</style>";
-
-static void escaped(struct buf *b, struct bytes text)
-{
-	for (size_t i = 0; i < text.n; i++)
-		switch (text.p[i]) {
-		case '<':
-			(void)buf_append_str(b, "&lt;");
-			break;
-		case '>':
-			(void)buf_append_str(b, "&gt;");
-			break;
-		case '&':
-			(void)buf_append_str(b, "&amp;");
-			break;
-		case '"':
-			(void)buf_append_str(b, "&quot;");
-			break;
-		default:
-			(void)buf_append_u8(b, text.p[i]);
-		}
-}
 
 static void page_open(struct buf *b, const char *title)
 {
@@ -64,7 +44,7 @@ static void page_say(struct http_exchange *x, unsigned status, const char *title
 
 	page_open(&b, title);
 	(void)buf_append_str(&b, "<p>");
-	escaped(&b, bytes_str(text));
+	text_html(&b, bytes_str(text));
 	page_send(x, status, &b);
 }
 
@@ -84,16 +64,16 @@ static void page_form(struct http_exchange *x, unsigned status, const struct log
 
 	page_open(&b, "Add a device");
 	(void)buf_append_str(&b, "<p>Device <b>");
-	escaped(&b, bytes_str(l->hostname[0] ? l->hostname : "without a name"));
+	text_html(&b, bytes_str(l->hostname[0] ? l->hostname : "without a name"));
 	(void)buf_append_str(&b, "</b> (");
-	escaped(&b, bytes_str(l->os[0] ? l->os : "unknown system"));
+	text_html(&b, bytes_str(l->os[0] ? l->os : "unknown system"));
 	(void)buf_append_str(&b, ") with machine key <code>");
-	escaped(&b, bytes_str(keytext_short(&l->machine, KEY_MACHINE, key)));
+	text_html(&b, bytes_str(keytext_short(&l->machine, KEY_MACHINE, key)));
 	(void)buf_append_str(&b, "</code> asks to join under your name. Go on only if this is your "
 				 "device and you started this login.");
 	if (complaint) {
 		(void)buf_append_str(&b, "<p class=bad>");
-		escaped(&b, bytes_str(complaint));
+		text_html(&b, bytes_str(complaint));
 	}
 	(void)buf_printf(
 	    &b,

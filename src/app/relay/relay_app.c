@@ -88,7 +88,8 @@ static const struct httpd_route plain_routes[] = {
 struct answer {
 	struct app *app;
 	struct http_exchange *x; /* NULL: who asked is gone */
-	bool metrics, clients;
+	enum { ANSWER_PAGE, ANSWER_METRICS, ANSWER_STATUS } kind;
+	bool clients;
 };
 
 static void on_gone(void *arg)
@@ -98,6 +99,9 @@ static void on_gone(void *arg)
 
 static void on_report(void *arg, const struct relay_report *r)
 {
+	static const char *const types[] = { [ANSWER_PAGE] = "text/html; charset=utf-8",
+					     [ANSWER_METRICS] = "text/plain; version=0.0.4",
+					     [ANSWER_STATUS] = "application/json" };
 	struct answer *w = arg;
 	const struct app *a = w->app;
 	struct relay_numbers n = { .derp = a->derp,
@@ -109,42 +113,52 @@ static void on_report(void *arg, const struct relay_report *r)
 	struct buf out;
 
 	buf_init(&out, STATUS_BYTES_MAX);
-	if (w->x && w->metrics)
-		relay_numbers_metrics(&n, &out);
-	else if (w->x)
-		relay_numbers_status(&n, &out, w->clients);
 	if (w->x) {
+		if (w->kind == ANSWER_PAGE)
+			relay_numbers_page(&n, &out);
+		else if (w->kind == ANSWER_METRICS)
+			relay_numbers_metrics(&n, &out);
+		else
+			relay_numbers_status(&n, &out, w->clients);
 		http_on_gone(w->x, NULL, NULL);
-		http_reply(w->x, 200, w->metrics ? "text/plain; version=0.0.4" : "application/json",
-			   buf_bytes(&out));
+		http_reply(w->x, 200, types[w->kind], buf_bytes(&out));
 	}
 	buf_fini(&out);
 	mem_free(w);
 }
 
-static void ask_numbers(struct app *a, struct http_exchange *x, bool metrics, bool clients)
+static void ask_numbers(struct app *a, struct answer answer)
 {
 	struct answer *w = mem_alloc(sizeof(*w));
 
-	*w = (struct answer){ a, x, metrics, clients };
-	http_on_gone(x, on_gone, w);
-	relay_shards_report(a->shards, clients, on_report, w);
+	*w = answer;
+	w->app = a;
+	http_on_gone(w->x, on_gone, w);
+	relay_shards_report(a->shards, w->clients, on_report, w);
+}
+
+static void on_page(void *arg, struct http_exchange *x, const struct http_request *req)
+{
+	(void)req;
+	ask_numbers(arg, (struct answer){ .x = x, .kind = ANSWER_PAGE });
 }
 
 static void on_metrics(void *arg, struct http_exchange *x, const struct http_request *req)
 {
 	(void)req;
-	ask_numbers(arg, x, true, false);
+	ask_numbers(arg, (struct answer){ .x = x, .kind = ANSWER_METRICS });
 }
 
 static void on_status(void *arg, struct http_exchange *x, const struct http_request *req)
 {
 	char clients[8];
+	bool listed = http_query_get(req, "clients", clients, sizeof(clients));
 
-	ask_numbers(arg, x, false, http_query_get(req, "clients", clients, sizeof(clients)));
+	ask_numbers(arg, (struct answer){ .x = x, .kind = ANSWER_STATUS, .clients = listed });
 }
 
 static const struct httpd_route status_routes[] = {
+	{ "GET", "/", on_page, 0 },
 	{ "GET", "/metrics", on_metrics, 0 },
 	{ "GET", "/status", on_status, 0 },
 };

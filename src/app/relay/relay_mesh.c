@@ -10,7 +10,7 @@
 #include "part/derp_client.h"
 #include "part/derp_server/derp_server.h"
 
-enum { RETRY_MS = 5000 };
+enum { RETRY_MS = 1000 }; /* clients that moved here need the others at once */
 
 struct relay_mesh {
 	struct relay_mesh_conf conf;
@@ -89,10 +89,10 @@ static void on_down(void *arg, const struct err *why)
 {
 	struct link *l = arg;
 
-	/* The same reason every five seconds is said once. */
+	/* The same reason again and again is said once. */
 	if (strcmp(l->last, why->text) != 0)
-		log_warn(l->mesh->conf.log, "link to %s:%u down, retrying every %d s: %s", l->host,
-			 l->port, RETRY_MS / 1000, why->text);
+		log_warn(l->mesh->conf.log, "link to %s:%u down, retrying every %d ms: %s", l->host,
+			 l->port, RETRY_MS, why->text);
 	(void)bytes_to_cstr(bytes_str(why->text), l->last, sizeof(l->last));
 	if (l->id)
 		derp_server_link_down(l->mesh->conf.server, l->id);
@@ -174,25 +174,38 @@ void relay_mesh_add(struct relay_mesh *m, const char *host, uint16_t port)
 	dial(l);
 }
 
-void relay_mesh_status(const struct relay_mesh *m, struct json_out *o)
+bool relay_mesh_link(const struct relay_mesh *m, size_t i, struct relay_mesh_link *out)
 {
-	json_open_array(o);
 	if (m)
 		list_each (it, &m->links) {
 			const struct link *l = list_entry(it, struct link, node);
 
-			json_open_object(o);
-			json_key(o, "host");
-			json_put_cstr(o, l->host);
-			json_key(o, "port");
-			json_put_u64(o, l->port);
-			json_key(o, "up");
-			json_put_bool(o, l->id != 0);
-			if (l->last[0]) {
-				json_key(o, "why_down");
-				json_put_cstr(o, l->last);
-			}
-			json_close_object(o);
+			if (i--)
+				continue;
+			*out = (struct relay_mesh_link){ l->host, l->port, l->id != 0, l->last };
+			return true;
 		}
+	return false;
+}
+
+void relay_mesh_status(const struct relay_mesh *m, struct json_out *o)
+{
+	struct relay_mesh_link l;
+
+	json_open_array(o);
+	for (size_t i = 0; relay_mesh_link(m, i, &l); i++) {
+		json_open_object(o);
+		json_key(o, "host");
+		json_put_cstr(o, l.host);
+		json_key(o, "port");
+		json_put_u64(o, l.port);
+		json_key(o, "up");
+		json_put_bool(o, l.up);
+		if (l.why_down[0]) {
+			json_key(o, "why_down");
+			json_put_cstr(o, l.why_down);
+		}
+		json_close_object(o);
+	}
 	json_close_array(o);
 }

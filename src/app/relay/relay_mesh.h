@@ -27,4 +27,12 @@ struct relay_mesh_conf {
 struct relay_mesh *relay_mesh_create(const struct relay_mesh_conf *conf);
 void relay_mesh_destroy(struct relay_mesh *m);
 void relay_mesh_add(struct relay_mesh *m, const char *host, uint16_t port);
+struct relay_mesh_link {
+	const char *host;
+	uint16_t port;
+	bool up;
+	const char *why_down; /* "" when it is not known */
+};
+/* The i-th link; false past the last. m may be NULL. */
+bool relay_mesh_link(const struct relay_mesh *m, size_t i, struct relay_mesh_link *out);
 void relay_mesh_status(const struct relay_mesh *m, struct json_out *o); /* an array */

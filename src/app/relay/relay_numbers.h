@@ -22,5 +22,7 @@ struct relay_numbers {
 };
 
 void relay_numbers_metrics(const struct relay_numbers *n, struct buf *out);
+/* The region for a person: this relay, the others it has links to, what was dropped and why. */
+void relay_numbers_page(const struct relay_numbers *n, struct buf *out);
 /* With clients when the report has them. */
 void relay_numbers_status(const struct relay_numbers *n, struct buf *out, bool clients);

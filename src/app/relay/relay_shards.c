@@ -19,6 +19,7 @@
 
 enum {
 	WAITING_MAX = 65536, /* sockets whose handshake waits, some 150 bytes each */
+	WAITING_MS = 60000,  /* who gave up meanwhile costs an end of file */
 	HEAD_TIMEOUT_S = 10,
 	IDLE_TIMEOUT_S = 30,
 	CLIENTS_BYTES_MAX = 4 << 20,
@@ -138,6 +139,7 @@ static void make_accept(struct shard *sh, struct tls_ctx *ctx)
 	struct tls_accept_conf tc = { .ctx = ctx,
 				      .running_max = (conf->handshakes - 1) / conf->count + 1,
 				      .waiting_max = WAITING_MAX / conf->count,
+				      .waiting_ms = WAITING_MS,
 				      .on_stream = on_stream,
 				      .arg = sh };
 

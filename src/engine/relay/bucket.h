@@ -76,5 +76,7 @@ static inline struct mono bucket_shared_charge(struct bucket_shared *b, uint64_t
 		next = paid + (int64_t)((double)n * 1e9 / (double)rate);
 	} while (!atomic_compare_exchange_weak_explicit(
 	    &b->full_at_ns, &at, next, memory_order_relaxed, memory_order_relaxed));
-	return next > now.ns ? (struct mono){ next } : (struct mono){ 0 };
+	if (next <= now.ns)
+		next = 0;
+	return (struct mono){ next };
 }

@@ -310,13 +310,18 @@ static const struct stream_up stream_up = {
 
 static void set_options(const struct derp_server *s, const struct stream *stream)
 {
-	int fd = tcp_fd(stream), lowat = NOTSENT_LOWAT, timeout = USER_TIMEOUT_MS;
+	int fd = tcp_fd(stream), lowat = NOTSENT_LOWAT, timeout = USER_TIMEOUT_MS, off = 0;
 
 	if (fd < 0)
 		return;
 	/* Neither can fail on a TCP socket in a way that would matter. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+	/*
+	 * With a user timeout shorter than the idle time, the kernel gives up after a single probe
+	 * that was lost. The KeepAlive frames are data: they are sent again until the timeout.
+	 */
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &off, sizeof(off));
 	/* A kernel without it, or one that reserves it for root, goes on with its own. */
 	if (s->conf.congestion)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, s->conf.congestion,

@@ -113,3 +113,13 @@ TEST(words_between_white_space)
 	rest = bytes_of(NULL, 0);
 	CHECK(!text_word(&rest, &word));
 }
+
+TEST(html_keeps_text_text)
+{
+	struct buf b;
+
+	buf_init(&b, 100);
+	text_html(&b, bytes_str("a<b> & \"c\""));
+	CHECK(bytes_equal_str(buf_bytes(&b), "a&lt;b&gt; &amp; &quot;c&quot;"));
+	buf_fini(&b);
+}

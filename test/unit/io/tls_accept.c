@@ -1,5 +1,6 @@
 #include "io/tls_accept.h"
 
+#include "io/tcp.h"
 #include "io/tls.h"
 #include "kit/kit.h"
 #include "support.h"
@@ -93,5 +94,43 @@ TEST(tls_accept_sends_the_overflow_away_and_gives_up_on_the_silent)
 	CHECK(st.timeouts == 3 && st.running == 0 && st.waiting == 0);
 	for (int i = 0; i < 5; i++)
 		ear_fini(&ears[i]);
+	bench_fini(&b);
+}
+
+static void on_fd(void *arg, int fd, struct addrport peer)
+{
+	struct bench *b = arg;
+
+	peer.port = 7;
+	tls_accept_add_fd(b->accept, fd, peer);
+}
+
+TEST(tls_accept_takes_descriptors_and_closes_those_too_many)
+{
+	enum { ENDS = 6 };
+	struct addrport at = { ip_v4(127, 0, 0, 1), 0 };
+	struct bench b;
+	struct ear ears[ENDS];
+	struct tls_accept_stats st;
+	struct tcp_listener *l;
+	struct err err;
+
+	bench_init(&b, 1, 3);
+	l = tcp_listen(b.loop, at, NULL, &b, &err);
+	tcp_listener_hand_off(l, on_fd);
+	for (int i = 0; i < ENDS; i++) {
+		struct tcp_conf conf = { .to = tcp_listener_address(l) };
+		struct stream *tcp = tcp_connect(b.loop, &conf);
+
+		ear_init(&ears[i], i < 3 ? tls_client(tcp, b.client, "localhost") : tcp);
+	}
+	do {
+		loop_turn(b.loop, true);
+		tls_accept_stats(b.accept, &st);
+	} while (st.done + st.failed + st.timeouts + st.refused < ENDS);
+	CHECK(st.done >= 1 && st.running == 0 && st.waiting == 0 && st.waiting_peak <= 3);
+	for (int i = 0; i < ENDS; i++)
+		ear_fini(&ears[i]);
+	tcp_listener_destroy(l);
 	bench_fini(&b);
 }

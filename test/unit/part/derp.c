@@ -306,6 +306,95 @@ TEST(derp_oversize_frame_ends_one_connection_only)
 	bench_fini(&b);
 }
 
+static void put_random_frame(struct buf *out, struct rng *rng, bool honest)
+{
+	uint8_t type = (uint8_t)rng_below(rng, 0x18), body[200];
+	uint32_t n = (uint32_t)rng_below(rng, sizeof(body)), says = n;
+
+	if (!honest && rng_below(rng, 4) == 0)
+		says = (uint32_t)rng_below(rng, UINT32_MAX);
+	rng->fill(rng, body, n);
+	(void)buf_append_u8(out, type);
+	for (int shift = 24; shift >= 0; shift -= 8)
+		(void)buf_append_u8(out, (uint8_t)(says >> shift));
+	(void)buf_append(out, bytes_of(body, n));
+}
+
+/* Strangers and admitted clients that send noise: each ends alone, nobody else notices. */
+TEST(derp_noise_to_a_live_server_disturbs_nobody)
+{
+	enum { ROUNDS = 60 };
+	struct bench b;
+	struct end x, noisy;
+	struct relay_stats st;
+	struct rng rng = rng_seeded(6);
+	struct buf noise;
+
+	bench_init(&b);
+	bench_start(&b, false);
+	end_open(&x, &b, 1);
+	CHECK(turn_until(&b, &x.ups, 1));
+	buf_init(&noise, 1 << 20);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		struct raw r;
+
+		ask(&b, &r,
+		    "GET /derp HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: "
+		    "DERP\r\n\r\n");
+		end_open(&noisy, &b, 2);
+		CHECK(turn_until(&b, &noisy.ups, 1));
+		buf_clear(&noise);
+		for (unsigned k = 0; k < 20; k++)
+			put_random_frame(&noise, &rng, i % 2);
+		stream_send(r.s, buf_bytes(&noise));
+		derp_client_write(noisy.client, buf_bytes(&noise));
+		turn_for_ms(&b, 1);
+		CHECK(derp_client_send(x.client, &x.key, bytes_str("still here")));
+		CHECK(turn_until(&b, &x.packets, i + 1));
+		raw_fini(&r);
+		end_fini(&noisy);
+	}
+	CHECK(x.downs == 0);
+	turn_for_ms(&b, 20);
+	derp_server_stats(b.server, &st);
+	CHECK(st.connections == 1 && st.queued_bytes == 0 && st.flows == 0);
+	buf_fini(&noise);
+	end_fini(&x);
+	bench_fini(&b);
+}
+
+/* Connections that begin and never go on: as many as the limit allows, and the rest works. */
+TEST(derp_half_open_clients_are_counted_and_bounded)
+{
+	enum { HALVES = 30, MAX = 20 };
+	struct bench b;
+	struct end x, y;
+	struct raw half[HALVES];
+	struct relay_stats st;
+
+	bench_init(&b);
+	b.conf.connections_max = MAX;
+	bench_start(&b, false);
+	end_open(&x, &b, 1);
+	end_open(&y, &b, 2);
+	CHECK(turn_until(&b, &x.ups, 1) && turn_until(&b, &y.ups, 1));
+	for (int i = 0; i < HALVES; i++)
+		ask(&b, &half[i],
+		    "GET /derp HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: "
+		    "DERP\r\n\r\n");
+	for (int i = MAX; i < HALVES; i++)
+		CHECK(turn_until(&b, &half[i].closes, 1)); /* at once, not after a timeout */
+	derp_server_stats(b.server, &st);
+	CHECK(st.connections == MAX && st.refused == HALVES + 2 - MAX && st.clients == 2);
+	CHECK(derp_client_send(x.client, &y.key, bytes_str("as ever")));
+	CHECK(turn_until(&b, &y.packets, 1));
+	for (int i = 0; i < HALVES; i++)
+		raw_fini(&half[i]);
+	end_fini(&x);
+	end_fini(&y);
+	bench_fini(&b);
+}
+
 /* A client that stops reading: the relay queues its budget, others notice nothing. */
 TEST(derp_slow_reader_is_bounded)
 {
