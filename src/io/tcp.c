@@ -323,3 +323,26 @@ int tcp_fd(const struct stream *s)
 
 	return k ? k->fd : -1;
 }
+
+bool tcp_address_is_gone(const struct stream *s)
+{
+	struct sockaddr_storage sa = { 0 };
+	socklen_t len = sizeof(sa);
+	int fd = tcp_fd(s), probe;
+	struct addrport at;
+	bool gone;
+
+	if (fd < 0 || getsockname(fd, (struct sockaddr *)&sa, &len) < 0 ||
+	    (sa.ss_family != AF_INET && sa.ss_family != AF_INET6))
+		return false;
+	at = sockaddr_addrport(&sa);
+	at.port = 0;
+	len = sockaddr_of(at, &sa);
+	/* Whether an address is ours is what bind() decides by. */
+	probe = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (probe < 0)
+		return false;
+	gone = bind(probe, (struct sockaddr *)&sa, len) < 0 && errno == EADDRNOTAVAIL;
+	(void)close(probe);
+	return gone;
+}

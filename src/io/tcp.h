@@ -38,6 +38,8 @@ struct stream *tcp_connect(struct loop *loop, const struct tcp_conf *conf);
 struct stream *tcp_from_fd(struct loop *loop, int fd);
 struct addrport tcp_peer(const struct stream *s); /* works on any stack over TCP */
 int tcp_fd(const struct stream *s);               /* -1 when there is none below */
+/* The host lost the address that this connection is bound to: nothing will come any more. */
+bool tcp_address_is_gone(const struct stream *s);
 
 struct tcp_listener *tcp_listen(struct loop *loop, struct addrport at,
 				void (*on_accept)(void *arg, struct stream *s,

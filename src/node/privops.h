@@ -24,6 +24,7 @@ struct privops;
 
 enum {
 	PRIVOPS_NAME_MAX = 16,
+	PRIVOPS_CHAIN_MAX = 80, /* "family table chain" */
 	PRIVOPS_DOMAIN_MAX = 254,
 	PRIVOPS_DOMAINS_MAX = 16,
 	PRIVOPS_SERVERS_MAX = 4,
@@ -77,9 +78,11 @@ struct privops_firewall {
 /* An answer: what the host's kernel is set up for. */
 struct privops_host {
 	bool ipv6;
-	bool forward4, forward6;      /* IP forwarding is on */
-	bool some4, some6;            /* on some interfaces only */
-	char rival[PRIVOPS_NAME_MAX]; /* somebody else's device in our routing table; "": none */
+	bool forward4, forward6;         /* IP forwarding is on */
+	bool some4, some6;               /* on some interfaces only */
+	char dropper[PRIVOPS_CHAIN_MAX]; /* a chain that drops what is forwarded; "": none */
+	char device[PRIVOPS_NAME_MAX];   /* ours */
+	char rival[PRIVOPS_NAME_MAX];    /* somebody else's device in our routing table; "": none */
 };
 
 /* What the host's resolver shall be told; server_count 0: take everything back. */

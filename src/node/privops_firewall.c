@@ -83,6 +83,8 @@ int local_firewall(struct privops *p, const struct privops_firewall *f, struct e
 
 /* ---- a look at the host ---- */
 
+_Static_assert((int)PRIVOPS_CHAIN_MAX >= (int)NFT_DROPPER_MAX, "the name of a chain fits");
+
 struct rival {
 	unsigned own, found;
 };
@@ -110,6 +112,7 @@ void local_find_rival(struct local *l, char out[PRIVOPS_NAME_MAX])
 
 int local_host(struct privops *p, struct privops_host *out, struct err *err)
 {
+	struct local *l = local_of(p);
 	struct ipconf conf;
 
 	(void)err;
@@ -119,7 +122,9 @@ int local_host(struct privops *p, struct privops_host *out, struct err *err)
 				      .forward6 = conf.forward6,
 				      .some4 = conf.some4,
 				      .some6 = conf.some6 };
-	local_find_rival(local_of(p), out->rival);
+	local_find_rival(l, out->rival);
+	memcpy(out->device, l->device, sizeof(out->device));
+	(void)nft_dropper(l->device, out->dropper);
 	return 0;
 }
 

@@ -117,6 +117,42 @@ static int change_address(struct privops *p, const struct privops_address *a, st
 		      : rtnl_addr_del(l->rtnl, l->index, a->addr, err);
 }
 
+struct owner {
+	struct prefix to;
+	bool foreign;
+};
+
+static void see_owner(void *arg, const struct rtnl_route *r)
+{
+	struct owner *o = arg;
+
+	if (prefix_equal(r->dst, o->to) && r->protocol != PRIVOPS_ROUTE_PROTOCOL)
+		o->foreign = true;
+}
+
+/* Replaces a route of ours, but not that of somebody who uses the same table. */
+static int add_route(struct local *l, const struct rtnl_route *route, struct err *err)
+{
+	struct owner o = { .to = route->dst };
+	struct err first = { 0 }, ignored;
+	char text[PREFIX_TEXT_MAX];
+
+	if (rtnl_route_add_new(l->rtnl, route, &first) == 0)
+		return 0;
+	if (first.sys == EEXIST) {
+		(void)rtnl_route_list(l->rtnl, route->dst.addr.family, PRIVOPS_ROUTE_TABLE,
+				      see_owner, &o, &ignored);
+		if (!o.foreign)
+			return rtnl_route_add(l->rtnl, route, err);
+		return err_set(err, ERR_REFUSED,
+			       "route %s in table %d belongs to another tunnel on this host",
+			       prefix_format(route->dst, text), PRIVOPS_ROUTE_TABLE);
+	}
+	if (err)
+		*err = first;
+	return -1;
+}
+
 static int change_route(struct privops *p, const struct privops_route *r, struct err *err)
 {
 	struct local *l = local_of(p);
@@ -132,7 +168,7 @@ static int change_route(struct privops *p, const struct privops_route *r, struct
 		route.kind = RTNL_UNICAST;
 		route.index = l->index;
 	}
-	return r->add ? rtnl_route_add(l->rtnl, &route, err) : rtnl_route_del(l->rtnl, &route, err);
+	return r->add ? add_route(l, &route, err) : rtnl_route_del(l->rtnl, &route, err);
 }
 
 /* upstream: wgengine/router/osrouter/router_linux.go, ipRules */
@@ -169,9 +205,12 @@ static int change_rules(struct privops *p, bool on, struct err *err)
 	for (unsigned i = 0; i < 8; i++) {
 		struct rtnl_rule rule = rule_at(i < 4 ? 4 : 6, i % 4);
 
-		(void)rtnl_rule_del(l->rtnl, &rule, &ignored);
-		if (on && rtnl_rule_add(l->rtnl, &rule, err) < 0 &&
-		    rule.family == 4) /* a host may have no IPv6 */
+		/* What is there stays: whoever shares the rules would put them back, and we
+		 * ours. */
+		if (!on)
+			(void)rtnl_rule_del(l->rtnl, &rule, &ignored);
+		else if (rtnl_rule_add(l->rtnl, &rule, err) < 0 &&
+			 rule.family == 4) /* a host may have no IPv6 */
 			return -1;
 	}
 	return 0;

@@ -170,7 +170,10 @@ void routes_look(struct routes *r)
 	memcpy(before, r->host.rival, sizeof(before));
 	if (r->priv->ops->host(r->priv, &r->host, &err) < 0)
 		log_warn(&r->log, "looking at the host failed: %s", err.text);
+	/* It came from another process. */
 	r->host.rival[PRIVOPS_NAME_MAX - 1] = '\0';
+	r->host.device[PRIVOPS_NAME_MAX - 1] = '\0';
+	r->host.dropper[PRIVOPS_CHAIN_MAX - 1] = '\0';
 	if (*r->host.rival && strcmp(before, r->host.rival) != 0)
 		log_warn(&r->log,
 			 "device %s has routes in table %d, too: two tunnels on one host "

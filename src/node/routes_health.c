@@ -77,11 +77,20 @@ void routes_health(const struct netmap *map, const struct prefs *prefs,
 		   const struct privops_host *host, routes_health_fn *each, void *arg)
 {
 	const char *exit = exit_trouble(map, prefs);
-	char text[256];
+	char text[512];
 
 	if (prefs->v.advertise_routes.n &&
 	    !routes_forwarding_is_on(prefs, host, text, sizeof(text)))
 		each(arg, "ip-forwarding-off", text);
+	if (prefs->v.advertise_routes.n && *host->dropper) {
+		(void)snprintf(text, sizeof(text),
+			       "The chain '%s' drops what this host forwards: subnet routing/exit "
+			       "nodes will not work. To allow it: nft 'insert rule %s iifname %s "
+			       "accept; insert rule %s oifname %s accept'",
+			       host->dropper, host->dropper, host->device, host->dropper,
+			       host->device);
+		each(arg, "forward-policy-drop", text);
+	}
 	if (offers_exit(prefs) && prefs->v.no_snat)
 		each(arg, "nosnat-with-advertised-exit-node",
 		     "Exit node is advertised, but source NAT is off: answers from the internet "

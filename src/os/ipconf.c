@@ -18,6 +18,7 @@ static int number(const char *family, const char *interface, const char *name)
 {
 	char path[128], text[16];
 	ssize_t n;
+	long v;
 	int fd;
 
 	(void)snprintf(path, sizeof(path), ROOT "%s/conf/%s/%s", family, interface, name);
@@ -29,7 +30,8 @@ static int number(const char *family, const char *interface, const char *name)
 	if (n <= 0)
 		return -1;
 	text[n] = '\0';
-	return atoi(text);
+	v = strtol(text, NULL, 10);
+	return v < 0 || v > 255 ? -1 : (int)v;
 }
 
 static void each_interface(const char *family, void (*each)(void *arg, const char *name), void *arg)

@@ -748,7 +748,8 @@ void derp_client_check(struct derp_client *c, unsigned timeout_ms)
 		return;
 	rng.fill(&rng, data, sizeof(data));
 	derp_client_ping(c, data);
-	io_timer_in_ms(c->loop, &c->check, timeout_ms);
+	/* Nobody can answer to an address that is not ours any more. */
+	io_timer_in_ms(c->loop, &c->check, tcp_address_is_gone(c->stream) ? 0 : timeout_ms);
 }
 
 void derp_client_write(struct derp_client *c, struct bytes frames)

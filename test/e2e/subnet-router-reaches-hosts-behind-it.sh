@@ -45,6 +45,13 @@ check "alice reaches the printer" wait_for 10 fetch
 check "which sees bob" seen "$(lab ip bob)"
 check_not "and not alice" seen "$a"
 
+on bob nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }'
+check "a firewall that drops what is forwarded is named" wait_for 5 says "chain 'ip filter FORWARD' drops" weft bob status
+check_not "as it stops alice" fetch
+on bob nft 'insert rule ip filter FORWARD iifname weft0 accept; insert rule ip filter FORWARD oifname weft0 accept'
+check "the command from the status mends it" fetch
+check_not "and the status is content" says "drops" weft bob status
+on bob nft delete table ip filter
 check "source NAT is switched off" weft bob set --snat-subnet-routes=false
 on printer ip route add 100.64.0.0/10 via "$(lab ip bob)"
 check "alice reaches the printer still" wait_for 10 fetch

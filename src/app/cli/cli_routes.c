@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/cli/cli_priv.h"
+#include "base/ip.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -29,6 +30,7 @@ static int exit_pref(struct cli *cli, struct json_out *o, const char *name, stru
 {
 	struct cli_answer a;
 	const struct json *node;
+	struct ip ip;
 
 	if (!name)
 		name = "";
@@ -43,6 +45,12 @@ static int exit_pref(struct cli *cli, struct json_out *o, const char *name, stru
 	if (cli_call(cli, "GET", "status", NO_BODY, &a, err) < 0)
 		return -1;
 	node = cli_find_node(cli, a.json, name);
+	if (!node && ip_parse(&ip, bytes_str(name))) { /* perhaps it is not heard of yet */
+		text_pref(o, "ExitNodeID", "ExitNodeIDSet", "");
+		text_pref(o, "ExitNodeIP", "ExitNodeIPSet", name);
+		text_pref(o, "AutoExitNode", "AutoExitNodeSet", "");
+		return 0;
+	}
 	if (!node)
 		return err_set(err, ERR_USAGE, "there is no node '%s'", name);
 	if (!cli_truth(node, "ExitNodeOption"))

@@ -365,7 +365,7 @@ int nft_forget(const char *text, struct err *err)
 
 /* ---- looking ---- */
 
-static int dump(uint16_t type, mnl_cb_t each, void *arg, struct err *err)
+static int dump(uint16_t type, uint8_t family, mnl_cb_t each, void *arg, struct err *err)
 {
 	struct mnl_socket *s = open_socket(err);
 	_Alignas(8) char request[256];
@@ -377,8 +377,7 @@ static int dump(uint16_t type, mnl_cb_t each, void *arg, struct err *err)
 
 	if (!s)
 		goto out;
-	h = head(request, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), NFPROTO_INET, NLM_F_DUMP,
-		 seq);
+	h = head(request, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), family, NLM_F_DUMP, seq);
 	if (mnl_socket_sendto(s, h, h->nlmsg_len) < 0)
 		more = err_sys(err, "ask nftables");
 	while (more > 0) {
@@ -427,12 +426,108 @@ int nft_notes(void (*each)(void *arg, const char *text), void *arg, struct err *
 {
 	struct looking l = { NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME, NOTE, each, arg };
 
-	return dump(NFT_MSG_GETCHAIN, see, &l, err);
+	return dump(NFT_MSG_GETCHAIN, NFPROTO_INET, see, &l, err);
 }
 
 int nft_rules(void (*each)(void *arg, const char *chain), void *arg, struct err *err)
 {
 	struct looking l = { NFTA_RULE_TABLE, NFTA_RULE_CHAIN, "", each, arg };
 
-	return dump(NFT_MSG_GETRULE, see, &l, err);
+	return dump(NFT_MSG_GETRULE, NFPROTO_INET, see, &l, err);
+}
+
+/* ---- others that drop what we forward ---- */
+
+struct dropper {
+	const char *device;
+	uint8_t family; /* 0: none */
+	char table[NFT_NAME_MAX], chain[NFT_NAME_MAX];
+	bool knows_device;
+};
+
+static bool is_plain(const char *name)
+{
+	return strlen(name) < NFT_NAME_MAX &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
+		   strlen(name);
+}
+
+static uint32_t hook_number(const struct nlattr *hook)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, hook)
+	{
+		if (mnl_attr_get_type(a) == NFTA_HOOK_HOOKNUM &&
+		    mnl_attr_validate(a, MNL_TYPE_U32) == 0)
+			return ntohl(mnl_attr_get_u32(a));
+	}
+	return UINT32_MAX;
+}
+
+static int see_base_chain(const struct nlmsghdr *h, void *data)
+{
+	const struct nfgenmsg *g = mnl_nlmsg_get_payload(h);
+	const char *table = NULL, *name = NULL;
+	uint32_t hook = UINT32_MAX, policy = NF_ACCEPT;
+	struct dropper *d = data;
+	const struct nlattr *a;
+
+	mnl_attr_for_each(a, h, sizeof(*g))
+	{
+		uint16_t type = mnl_attr_get_type(a);
+
+		if (type == NFTA_CHAIN_TABLE && mnl_attr_validate(a, MNL_TYPE_NUL_STRING) == 0)
+			table = mnl_attr_get_str(a);
+		else if (type == NFTA_CHAIN_NAME && mnl_attr_validate(a, MNL_TYPE_NUL_STRING) == 0)
+			name = mnl_attr_get_str(a);
+		else if (type == NFTA_CHAIN_HOOK)
+			hook = hook_number(a);
+		else if (type == NFTA_CHAIN_POLICY && mnl_attr_validate(a, MNL_TYPE_U32) == 0)
+			policy = ntohl(mnl_attr_get_u32(a));
+	}
+	if (d->family || hook != NF_INET_FORWARD || policy != NF_DROP || !table || !name ||
+	    !is_plain(table) || !is_plain(name))
+		return MNL_CB_OK;
+	if (g->nfgen_family != NFPROTO_INET && g->nfgen_family != NFPROTO_IPV4 &&
+	    g->nfgen_family != NFPROTO_IPV6)
+		return MNL_CB_OK;
+	d->family = g->nfgen_family;
+	(void)snprintf(d->table, sizeof(d->table), "%s", table);
+	(void)snprintf(d->chain, sizeof(d->chain), "%s", name);
+	return MNL_CB_OK;
+}
+
+/* Whoever names our device in that table has thought of us. */
+static int see_device(const struct nlmsghdr *h, void *data)
+{
+	struct dropper *d = data;
+	const struct nlattr *a;
+	bool same = false;
+
+	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg)) same =
+	    same || (mnl_attr_get_type(a) == NFTA_RULE_TABLE &&
+		     mnl_attr_validate(a, MNL_TYPE_NUL_STRING) == 0 &&
+		     !strcmp(mnl_attr_get_str(a), d->table));
+	if (same && memmem(mnl_nlmsg_get_payload(h), mnl_nlmsg_get_payload_len(h), d->device,
+			   strlen(d->device)))
+		d->knows_device = true;
+	return MNL_CB_OK;
+}
+
+bool nft_dropper(const char *device, char out[NFT_DROPPER_MAX])
+{
+	struct dropper d = { .device = device };
+	struct err ignored;
+
+	if (!*device || dump(NFT_MSG_GETCHAIN, NFPROTO_UNSPEC, see_base_chain, &d, &ignored) < 0 ||
+	    !d.family || dump(NFT_MSG_GETRULE, d.family, see_device, &d, &ignored) < 0 ||
+	    d.knows_device)
+		return false;
+	(void)snprintf(out, NFT_DROPPER_MAX, "%s %s %s",
+		       d.family == NFPROTO_INET   ? "inet"
+		       : d.family == NFPROTO_IPV4 ? "ip"
+						  : "ip6",
+		       d.table, d.chain);
+	return true;
 }

@@ -23,6 +23,8 @@ enum {
 	NFT_MARK_FORWARD = 0x40000, /* came from the tunnel */
 	NFT_MARK_OWN = 0x80000,     /* sockets of the daemon */
 	NFT_NOTE_MAX = 64,
+	NFT_NAME_MAX = 32,
+	NFT_DROPPER_MAX = 5 + 2 * NFT_NAME_MAX,
 };
 
 struct nft_conf {
@@ -45,6 +47,13 @@ int nft_remove(struct err *err); /* no table is a success */
 int nft_note(const char *text, struct err *err);
 int nft_forget(const char *text, struct err *err); /* one that is there */
 int nft_notes(void (*each)(void *arg, const char *text), void *arg, struct err *err);
+
+/*
+ * Does a chain of somebody else drop what this host forwards, by its policy and without a word
+ * about our device? An own table cannot overrule it. out: "family table chain". Rules of the old
+ * xtables are not seen.
+ */
+bool nft_dropper(const char *device, char out[NFT_DROPPER_MAX]);
 
 /* The chain of every rule in the table: for tests and reports. */
 int nft_rules(void (*each)(void *arg, const char *chain), void *arg, struct err *err);

@@ -242,10 +242,12 @@ static uint8_t route_type(enum rtnl_route_kind kind)
 	}
 }
 
-static int route_request(struct rtnl *r, bool add, const struct rtnl_route *route, struct err *err)
+/* flags: those of an addition; 0 deletes. */
+static int route_request(struct rtnl *r, uint16_t flags, const struct rtnl_route *route,
+			 struct err *err)
 {
-	struct nlmsghdr *h =
-	    begin(r, add ? RTM_NEWROUTE : RTM_DELROUTE, add ? NLM_F_CREATE | NLM_F_REPLACE : 0);
+	bool add = flags != 0;
+	struct nlmsghdr *h = begin(r, add ? RTM_NEWROUTE : RTM_DELROUTE, flags);
 	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	struct prefix dst = prefix_masked(route->dst);
 	char text[PREFIX_TEXT_MAX];
@@ -271,7 +273,7 @@ static int route_request(struct rtnl *r, bool add, const struct rtnl_route *rout
 		put_ip(h, RTA_PREFSRC, route->source);
 	if (route->metric)
 		mnl_attr_put_u32(h, RTA_PRIORITY, route->metric);
-	if (change(r, h, add ? EEXIST : ESRCH) < 0)
+	if (change(r, h, !add ? ESRCH : flags & NLM_F_EXCL ? 0 : EEXIST) < 0)
 		return err_sys(err, "%s route %s", add ? "add" : "delete",
 			       prefix_format(dst, text));
 	return 0;
@@ -279,12 +281,17 @@ static int route_request(struct rtnl *r, bool add, const struct rtnl_route *rout
 
 int rtnl_route_add(struct rtnl *r, const struct rtnl_route *route, struct err *err)
 {
-	return route_request(r, true, route, err);
+	return route_request(r, NLM_F_CREATE | NLM_F_REPLACE, route, err);
+}
+
+int rtnl_route_add_new(struct rtnl *r, const struct rtnl_route *route, struct err *err)
+{
+	return route_request(r, NLM_F_CREATE | NLM_F_EXCL, route, err);
 }
 
 int rtnl_route_del(struct rtnl *r, const struct rtnl_route *route, struct err *err)
 {
-	return route_request(r, false, route, err);
+	return route_request(r, 0, route, err);
 }
 
 struct each_route {

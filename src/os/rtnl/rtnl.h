@@ -80,6 +80,8 @@ struct rtnl_route {
 
 int rtnl_route_add(struct rtnl *r, const struct rtnl_route *route,
 		   struct err *err); /* or replaces */
+/* ERR_SYSTEM with sys == EEXIST: the table has a route to there. */
+int rtnl_route_add_new(struct rtnl *r, const struct rtnl_route *route, struct err *err);
 int rtnl_route_del(struct rtnl *r, const struct rtnl_route *route, struct err *err);
 /* family 4 or 6; table 0: all */
 int rtnl_route_list(struct rtnl *r, uint8_t family, uint32_t table,

@@ -56,6 +56,9 @@ TEST(health_names_what_is_missing_to_forward)
 TEST(health_of_routes)
 {
 	struct privops_host host = { .forward4 = true, .forward6 = true, .ipv6 = true };
+	struct privops_host drops = { .forward4 = true,
+				      .dropper = "ip filter FORWARD",
+				      .device = "weft0" };
 	struct privops_host bad = { .rival = "tailscale0" };
 	const char *router =
 	    MAPS_PEER(2, ",\"10.9.0.0/24\"", ",\"PrimaryRoutes\":[\"10.9.0.0/24\"]");
@@ -68,6 +71,8 @@ TEST(health_of_routes)
 			&host),
 		  "nosnat-with-advertised-exit-node");
 	CHECK_STR(codes("", ROUTES("\"10.9.0.0/24\"") "}", &bad), "ip-forwarding-off rival-tunnel");
+	CHECK_STR(codes("", "{}", &drops), "");
+	CHECK_STR(codes("", ROUTES("\"10.9.0.0/24\"") "}", &drops), "forward-policy-drop");
 	CHECK_STR(codes("", exit, &host), "exit-node-unusable");
 	CHECK_STR(codes(MAPS_PEER(3, "", ",\"Online\":true"), exit, &host), "exit-node-unusable");
 	CHECK_STR(codes(MAPS_PEER(3, ",\"0.0.0.0/0\",\"::/0\"", ",\"Online\":false"), exit, &host),
