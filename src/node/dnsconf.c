@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "node/netmap.h"
 #include "node/prefs.h"
-#include "node/routes.h"
+#include "node/routes_plan.h"
 #include "part/dnsd/dnsd_provider.h"
 #include "wire/url.h"
 

@@ -381,6 +381,13 @@ static void on_service(void *arg, struct bytes packet)
 	nodedns_packet(n->dns, packet);
 }
 
+static void on_dns_change(void *arg)
+{
+	struct node *n = arg;
+
+	nodedns_apply(n->dns, n->map_applied ? n->map : NULL, state_prefs(n->state), NULL);
+}
+
 static void write_host(void *arg, struct bytes packet)
 {
 	struct node *n = arg;
@@ -932,6 +939,7 @@ struct node *node_create(struct loop *loop, const struct node_conf *conf, struct
 	n->dns =
 	    nodedns_create(loop, &(struct nodedns_conf){ .priv = conf->priv,
 							 .log = log_of(conf->sink, "dns", NULL),
+							 .on_change = on_dns_change,
 							 .write = write_host,
 							 .arg = n });
 	/* What an earlier process left behind when it was killed. */

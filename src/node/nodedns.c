@@ -1,9 +1,12 @@
 #include "node/nodedns.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "io/loop.h"
 #include "node/dnsbase.h"
 #include "node/dnsconf.h"
 #include "node/netmap.h"
@@ -21,8 +24,11 @@ struct nodedns {
 	struct dnsconf *applied;
 	struct addrport base[DNSBASE_MAX];
 	size_t base_count;
-	struct privops_dns os; /* as the host was told */
-	char os_error[256];
+	struct privops_dns os;       /* as the host was told */
+	struct resolver_status host; /* what came of it */
+	struct io_watch news;        /* of that */
+	int news_fd;                 /* -1: not watched */
+	bool cannot_watch;
 };
 
 /* ---- packets ---- */
@@ -102,6 +108,61 @@ static bool is_of_interest(const struct netmap_diff *diff)
 	return false;
 }
 
+/* The host's resolvers as whoever manages them knows them: without us among them. */
+static bool take_host(struct nodedns *n)
+{
+	struct addrport base[DNSBASE_MAX];
+	size_t count = 0;
+	struct err err;
+
+	if (n->conf.priv->ops->dns_status(n->conf.priv, &n->host, &err) < 0)
+		return false;
+	for (; count < n->host.upstreams.count && count < DNSBASE_MAX; count++)
+		base[count] = (struct addrport){ n->host.upstreams.servers[count], PORT_DNS };
+	if (!n->host.serial || !count ||
+	    (count == n->base_count && !memcmp(base, n->base, count * sizeof(*base))))
+		return false;
+	memcpy(n->base, base, count * sizeof(*base));
+	n->base_count = count;
+	return true;
+}
+
+static void on_news(struct io_watch *w, unsigned events)
+{
+	struct nodedns *n = container_of(w, struct nodedns, news);
+	uint64_t count;
+
+	(void)events;
+	if (read(n->news_fd, &count, sizeof(count)) != sizeof(count))
+		return;
+	if (take_host(n))
+		n->conf.on_change(n->conf.arg);
+}
+
+/* Late: a node that never asks for anything leaves the host's resolver alone altogether. */
+static void watch_host(struct nodedns *n)
+{
+	struct err err;
+
+	if (n->news_fd >= 0 || n->cannot_watch)
+		return;
+	if (n->conf.priv->ops->dns_watch(n->conf.priv, &n->news_fd, &err) == 0 &&
+	    io_watch_start(n->loop, &n->news, n->news_fd, IO_READ, on_news, &err) == 0) {
+		(void)take_host(n);
+		return;
+	}
+	n->cannot_watch = true;
+	log_debug(&n->conf.log, "%s", err.text);
+}
+
+static void unwatch_host(struct nodedns *n)
+{
+	io_watch_stop(&n->news);
+	if (n->news_fd >= 0)
+		(void)close(n->news_fd);
+	n->news_fd = -1;
+}
+
 static void tell_host(struct nodedns *n, const struct privops_dns *os)
 {
 	struct err err = { 0 };
@@ -109,9 +170,10 @@ static void tell_host(struct nodedns *n, const struct privops_dns *os)
 	if (!memcmp(os, &n->os, sizeof(*os)))
 		return;
 	n->os = *os;
-	if (n->conf.priv->ops->dns(n->conf.priv, os, &err) < 0)
-		log_warn(&n->conf.log, "the host's resolver was not changed: %s", err.text);
-	memcpy(n->os_error, err.text, sizeof(n->os_error));
+	if (n->conf.priv->ops->dns(n->conf.priv, os, &err) == 0)
+		return;
+	log_warn(&n->conf.log, "the host's resolver was not changed: %s", err.text);
+	(void)snprintf(n->host.trouble, sizeof(n->host.trouble), "%.200s", err.text);
 }
 
 void nodedns_apply(struct nodedns *n, const struct netmap *map, const struct prefs *prefs,
@@ -122,6 +184,8 @@ void nodedns_apply(struct nodedns *n, const struct netmap *map, const struct pre
 
 	if (diff && n->applied && !is_of_interest(diff))
 		return;
+	if (map && prefs->v.corp_dns)
+		watch_host(n);
 	fresh = dnsconf_create(map, prefs, n->base, n->base_count, wall_now());
 	if (dnsd_set_conf(n->dnsd, &fresh->engine, fresh->upstreams, fresh->upstream_count, &err) <
 	    0) {
@@ -149,9 +213,9 @@ const struct dnsconf *nodedns_conf(const struct nodedns *n)
 	return n->applied;
 }
 
-const char *nodedns_os_error(const struct nodedns *n)
+const struct resolver_status *nodedns_host(const struct nodedns *n)
 {
-	return n->os_error;
+	return &n->host;
 }
 
 const struct microtcp_counters *nodedns_tcp_counters(const struct nodedns *n)
@@ -173,6 +237,7 @@ struct nodedns *nodedns_create(struct loop *loop, const struct nodedns_conf *con
 
 	n->loop = loop;
 	n->conf = *conf;
+	n->news_fd = -1;
 	n->base_count = dnsbase_read(conf->resolv_conf ? conf->resolv_conf : "/etc/resolv.conf",
 				     n->base, DNSBASE_MAX);
 	n->net = localnet_create(loop, &net);
@@ -186,6 +251,7 @@ void nodedns_destroy(struct nodedns *n)
 
 	if (!n)
 		return;
+	unwatch_host(n);
 	tell_host(n, &nothing);
 	dnsd_destroy(n->dnsd);
 	localnet_destroy(n->net);

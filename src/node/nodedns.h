@@ -3,7 +3,7 @@
  * with map and preferences.
  *
  *   packets to 100.100.100.100 --> part/localnet --> part/dnsd --> resolvers
- *   map, preferences --> dnsconf --> part/dnsd, privops.dns
+ *   map, preferences, the host's own resolvers --> dnsconf --> part/dnsd, privops.dns
  */
 #pragma once
 
@@ -21,11 +21,14 @@ struct netmap_diff;
 struct nodedns;
 struct prefs;
 struct privops;
+struct resolver_status;
 
 struct nodedns_conf {
 	struct privops *priv; /* borrowed */
 	struct log log;
 	const char *resolv_conf; /* where the host's resolvers stand; NULL: /etc/resolv.conf */
+	/* The host's own resolvers are others now: nodedns_apply() is wanted. */
+	void (*on_change)(void *arg);
 	/* A packet for the host, from a service address. */
 	void (*write)(void *arg, struct bytes packet);
 	void *arg;
@@ -42,5 +45,6 @@ void nodedns_packet(struct nodedns *n, struct bytes packet);
 
 struct dnsd *nodedns_dnsd(const struct nodedns *n);
 const struct dnsconf *nodedns_conf(const struct nodedns *n); /* as applied */
-const char *nodedns_os_error(const struct nodedns *n);       /* why the host does not use us; "" */
+/* How the host was told; its texts are for people. serial 0: nothing is known. */
+const struct resolver_status *nodedns_host(const struct nodedns *n);
 const struct microtcp_counters *nodedns_tcp_counters(const struct nodedns *n);

@@ -56,8 +56,16 @@ admin dns record remove printer.home.example </dev/null >/dev/null || fail "a re
 gone() { ! says printer.home.example A "A 10.1.2.3"; }
 check "and gone again" wait_for 15 gone
 
+# Programs that know nothing of us ask whoever /etc/resolv.conf names.
+resolves() { on alice getent ahostsv4 "$1" | grep -q "^$2 "; }
+check "ordinary programs find a peer" wait_for 20 resolves bob.weft.internal "$b"
 check "weft dns query prints the answer" sh -c '"$@" | grep -qF "'"$b"'"' - lab exec alice "$bin/weft" --socket "$dir/alice.sock" dns query bob.weft.internal A
 check "weft dns status names the resolvers" sh -c '"$@" | grep -qF "'"$upstream"'"' - lab exec alice "$bin/weft" --socket "$dir/alice.sock" dns status
+
+weft alice set --accept-dns=false >/dev/null
+own() { ! on alice grep -q "100\.100\.100\.100" /etc/resolv.conf; }
+check "who does not want our settings keeps the host's own" wait_for 20 own
+check "and is answered all the same when asked" says bob.weft.internal A "A $b"
 
 stop alice
 stop bob

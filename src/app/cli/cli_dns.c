@@ -63,9 +63,12 @@ static void print_all(const struct json *status)
 
 static void print_host(struct cli *cli, const struct json *host)
 {
-	const char *error = cli_text(cli, host, "Error");
+	const char *error = cli_text(cli, host, "Error"), *manager = cli_text(cli, host, "Manager");
 
 	(void)printf("\n=== System DNS configuration ===\n\n");
+	if (*manager)
+		(void)printf("Manager: %s (%s)\n%s\n\n", manager, cli_text(cli, host, "State"),
+			     cli_text(cli, host, "Why"));
 	(void)printf("Nameservers:\n");
 	print_texts(json_get(host, "Nameservers"), "the host keeps its own");
 	(void)printf("\nSearch domains:\n");
@@ -74,7 +77,7 @@ static void print_host(struct cli *cli, const struct json *host)
 	print_texts(json_get(host, "MatchDomains"),
 		    cli_truth(host, "AllNames") ? "all names" : "no match domains");
 	if (*error)
-		(void)printf("\nThe host does not use them: %s\n", error);
+		(void)printf("\nTrouble: %s\n", error);
 }
 
 static int print_status(struct cli *cli, const struct cli_dns_options *options)

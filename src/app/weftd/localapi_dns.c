@@ -11,6 +11,7 @@
 #include "node/dnsconf.h"
 #include "node/nodedns.h"
 #include "node/prefs.h"
+#include "os/resolver/resolver.h"
 #include "part/dnsd/dnsd.h"
 #include "wire/dnsmsg.h"
 
@@ -245,6 +246,7 @@ void localapi_dns_status(struct localapi *a, struct http_exchange *x,
 			 const struct http_request *req)
 {
 	const struct nodedns *dns = node_dns(a->node);
+	const struct resolver_status *host = nodedns_host(dns);
 	const struct dnsconf *c = nodedns_conf(dns);
 	struct json_out o;
 	struct buf json;
@@ -257,8 +259,14 @@ void localapi_dns_status(struct localapi *a, struct http_exchange *x,
 	json_put_bool(&o, node_prefs(a->node)->v.corp_dns);
 	if (c) {
 		put_conf(&o, c, nodedns_dnsd(dns));
+		json_key(&o, "Manager");
+		json_put_cstr(&o, host->serial ? resolver_manager_name(host->manager) : "");
+		json_key(&o, "State");
+		json_put_cstr(&o, host->serial ? resolver_state_name(host->state) : "");
+		json_key(&o, "Why");
+		json_put_cstr(&o, host->why);
 		json_key(&o, "Error");
-		json_put_cstr(&o, nodedns_os_error(dns));
+		json_put_cstr(&o, host->trouble);
 		json_close_object(&o); /* Host */
 	}
 	put_counters(&o, dns);

@@ -164,13 +164,31 @@ static void certificate(struct world *w)
 	CHECK(w->tls != NULL);
 }
 
+/* TCP and UDP at one port; what is free for one may be taken for the other. */
+static void bind_both(struct world *w)
+{
+	const struct addrport any = { ip_v4(127, 0, 0, 1), 0 };
+	struct sockaddr_storage sa;
+	socklen_t len;
+	struct err err;
+	int ret = -1;
+
+	w->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	for (int i = 0; ret < 0 && i < 50; i++) {
+		tcp_listener_destroy(w->tcp);
+		w->tcp = tcp_listen(w->loop, any, on_accept, w, &err);
+		w->at = tcp_listener_address(w->tcp);
+		len = sockaddr_of(w->at, &sa);
+		ret = bind(w->udp, (struct sockaddr *)&sa, len);
+	}
+	CHECK(ret == 0);
+}
+
 static void world_init(struct world *w, bool tls)
 {
 	static const struct httpd_route routes[] = { { "POST", "/dns-query", on_http, 4096 } };
 	struct httpd_conf http = { .routes = routes, .route_count = 1, .arg = w };
 	struct dnsd_conf conf = { .send_datagram = send_datagram, .arg = w };
-	struct sockaddr_storage sa;
-	socklen_t len;
 	struct err err;
 
 	*w = (struct world){ .loop = loop_create(NULL) };
@@ -178,15 +196,10 @@ static void world_init(struct world *w, bool tls)
 	if (tls)
 		certificate(w);
 	conf.ca_file = tls ? w->cert : NULL;
-	w->tcp =
-	    tcp_listen(w->loop, (struct addrport){ ip_v4(127, 0, 0, 1), 0 }, on_accept, w, &err);
-	w->at = tcp_listener_address(w->tcp);
+	bind_both(w);
 	w->httpd = httpd_create(w->loop, &http);
 	w->other = tcp_listen(w->loop, (struct addrport){ ip_v4(127, 0, 0, 1), 0 }, on_http_accept,
 			      w, &err);
-	w->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	len = sockaddr_of(w->at, &sa);
-	CHECK(bind(w->udp, (struct sockaddr *)&sa, len) == 0);
 	CHECK(io_watch_start(w->loop, &w->watch, w->udp, IO_READ, on_query, &err) == 0);
 	w->d = dnsd_create(w->loop, &conf);
 }
