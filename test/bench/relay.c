@@ -27,10 +27,12 @@
 #include "io/tls.h"
 #include "part/derp_client.h"
 
+enum { BULK = 4, PING = 5 }; /* first bytes; a relay sees data in both */
+
 enum {
 	PING_MS = 5,
 	PING_BYTES = 100,
-	BATCH = 16,
+	STALL_PINGS = 10,
 	SAMPLES_MAX = 100000,
 	SETTLE_MS = 500,
 	RETRY_MS = 1000,
@@ -41,7 +43,7 @@ enum {
 
 struct options {
 	bool plain, same, json;
-	int64_t flows, size, seconds, idle, at_once, pid;
+	int64_t flows, size, window, seconds, idle, at_once, pid;
 	const char *relay, *to;
 };
 
@@ -54,6 +56,8 @@ static const struct opt opts[] = {
 	{ "json", OPT_FLAG, offsetof(struct options, json), NULL, NULL, "figures as one object" },
 	{ "flows", OPT_INT, offsetof(struct options, flows), "1", "N", "bulk flows" },
 	{ "size", OPT_INT, offsetof(struct options, size), "1400", "BYTES", "of their packets" },
+	{ "window", OPT_INT, offsetof(struct options, window), "24", "N",
+	  "packets of a flow that may be under way; what a flow lost it forgets after 50 ms" },
 	{ "seconds", OPT_INT, offsetof(struct options, seconds), "5", "N", "how long" },
 	{ "same", OPT_FLAG, offsetof(struct options, same), NULL, NULL,
 	  "all flows end at the client that the small flow ends at" },
@@ -142,7 +146,8 @@ struct end {
 	struct key key;
 	struct addrport at;
 	struct io_timer retry;
-	uint64_t packets, bytes;
+	uint64_t packets, bytes, sent, lost; /* sent, lost: of the flow that ends here */
+	uint64_t seen;                       /* packets when it was last looked at */
 	bool up;
 };
 
@@ -193,10 +198,13 @@ static void on_packet(void *arg, const struct key *from, struct bytes pkt)
 	int64_t sent;
 
 	(void)from;
+	if (pkt.p[0] == BULK && pkt.n >= 16) {
+		memcpy(&sent, pkt.p + 8, sizeof(sent));
+		e = sent >= 0 && sent < b->o.flows ? &b->into[sent] : e;
+	}
 	e->packets++;
 	e->bytes += pkt.n;
-	if (e != &b->into[b->o.flows] || !b->measuring || pkt.n != PING_BYTES ||
-	    b->delay_count == SAMPLES_MAX)
+	if (pkt.p[0] == BULK || !b->measuring || b->delay_count == SAMPLES_MAX)
 		return;
 	memcpy(&sent, pkt.p + 8, sizeof(sent));
 	b->delays[b->delay_count++] = (double)(mono_now().ns - sent) / 1e6;
@@ -242,14 +250,27 @@ static void wait_up(struct bench *b, unsigned n)
 		loop_turn(b->loop, true);
 }
 
+/* A flow that heard nothing for a while has lost what was under way, and goes on. */
+static void forget_lost(struct bench *b)
+{
+	for (int64_t i = 0; i < b->o.flows; i++) {
+		struct end *flow = &b->into[i];
+
+		if (flow->seen == flow->packets)
+			flow->lost = flow->sent - flow->packets;
+		flow->seen = flow->packets;
+	}
+}
+
 static void on_ping(struct io_timer *t)
 {
 	struct bench *b = container_of(t, struct bench, ping);
-	uint8_t pkt[PING_BYTES] = { 4 };
+	uint8_t pkt[PING_BYTES] = { PING };
 	int64_t at = mono_now().ns;
 
 	memcpy(pkt + 8, &at, sizeof(at));
-	b->pings++;
+	if (++b->pings % STALL_PINGS == 0)
+		forget_lost(b);
 	(void)derp_client_send(b->from[b->o.flows].client, &b->into[b->o.flows].key,
 			       bytes_of(pkt, sizeof(pkt)));
 	io_timer_in_ms(b->loop, &b->ping, PING_MS);
@@ -267,21 +288,26 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void fill(struct bench *b, const uint8_t *pkt)
+static void fill(struct bench *b, uint8_t *pkt)
 {
 	for (int64_t i = 0; i < b->o.flows; i++) {
 		struct derp_client *c = b->from[i].client;
-		const struct end *to = &b->into[b->o.same ? b->o.flows : i];
+		struct end *flow = &b->into[i];
+		const struct end *to = b->o.same ? &b->into[b->o.flows] : flow;
 
-		for (int n = 0; n < BATCH && derp_client_queued(c) < 128 << 10; n++)
+		while (flow->sent < flow->packets + flow->lost + (uint64_t)b->o.window) {
+			memcpy(pkt + 8, &i,
+			       sizeof(i)); /* whose it is, when all end at one client */
 			if (!derp_client_send(c, &to->key, bytes_of(pkt, (size_t)b->o.size)))
 				break;
+			flow->sent++;
+		}
 	}
 }
 
 static void report(const struct bench *b, double seconds, double cpu)
 {
-	uint64_t bytes = 0, packets = 0, least = UINT64_MAX, most = 0;
+	uint64_t bytes = 0, packets = 0, least = UINT64_MAX, most = 0, sent = 0, arrived = 0;
 	size_t n = b->delay_count;
 	struct figures f;
 
@@ -290,6 +316,8 @@ static void report(const struct bench *b, double seconds, double cpu)
 		packets += b->into[i].packets;
 		if (i == b->o.flows)
 			break;
+		sent += b->into[i].sent;
+		arrived += b->into[i].packets;
 		least = b->into[i].bytes < least ? b->into[i].bytes : least;
 		most = b->into[i].bytes > most ? b->into[i].bytes : most;
 	}
@@ -302,6 +330,7 @@ static void report(const struct bench *b, double seconds, double cpu)
 		figure(&f, "mbit_per_cpu_second", (double)bytes * 8 / cpu / 1e6);
 		figure(&f, "packets_per_cpu_second", (double)packets / cpu);
 	}
+	figure(&f, "arrived_percent", sent ? 100 * (double)arrived / (double)sent : 100);
 	figure(&f, "slowest_to_fastest", most ? (double)least / (double)most : 0);
 	figure(&f, "small_sent", (double)b->pings);
 	figure(&f, "small_arrived", (double)n);
@@ -319,7 +348,7 @@ static void load(struct bench *b)
 	struct mono start;
 	double cpu;
 
-	pkt[0] = 4;
+	pkt[0] = BULK;
 	b->measuring = true;
 	cpu = cpu_seconds(b->o.pid);
 	start = mono_now();

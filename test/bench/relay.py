@@ -7,7 +7,8 @@ usage: ./bench relay [--quick] [--json FILE] [--peer NAME=PATH ...] [--cores N] 
   A peer is a derper by path. Every relay gets the same cores (--cores, half of the machine), the load
   generator the others; all speak TLS 1.3 with the same P-256 certificate, and no admission is asked.
 
-  flows    Gbit/s and packets/s, in all and for each second of processor time of the relay
+  flows    of 24 packets under way each, as a sender with congestion control has them;
+           Gbit/s and packets/s, in all and for each second of processor time of the relay
   delay    of a packet each 5 ms: nothing else going on; four bulk flows to the client it is for
   idle     memory of the relay with N clients, 64 connecting at a time: handshakes
   storm    all N connect at the same moment to a relay that has just started: failed attempts, peak memory
@@ -113,6 +114,7 @@ def lines(result):
         what = f"{f['flows']} x {f['size']} B"
         yield what, "Gbit/s", f.get("mbit_per_second", 0) / 1000, True
         yield what, "Gbit/CPU-s", f.get("mbit_per_cpu_second", 0) / 1000, True
+        yield what, "% arrived", f.get("arrived_percent", 0), True
         yield what, "kpkt/CPU-s", f.get("packets_per_cpu_second", 0) / 1000, True
     for name, d in result["delay"].items():
         yield f"delay {name}", "ms p50", d.get("delay_ms_p50", 0), False

@@ -663,6 +663,8 @@ bool relay_output(struct relay *r, struct mono now, uint64_t id, struct buf *out
 
 		if (!relay_queue_pop(&r->flows, &c->queue, now, out))
 			break;
+		if (c->state == CONN_SIBLING)
+			continue; /* not out yet: counted where it leaves */
 		c->packets_out++;
 		c->bytes_out += out->n - before;
 		r->stats.packets_out++;
