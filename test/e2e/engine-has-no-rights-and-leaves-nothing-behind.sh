@@ -114,3 +114,10 @@ equal "with filtered calls" "$(status_of "$(cat "$LAB_DIR/bare.pid")" Seccomp)" 
 check "which joins" bare up --login-server "$url" --authkey "file:$key" --hostname bare --timeout 20s
 stop bare
 rm -rf /tmp/weft-bare.$$ /tmp/weft-bare.$$.sock
+
+# A state folder that the engine's user cannot walk to, as below /root.
+mkdir -m 700 "$dir/closed"
+start inner alice "$bin/weftd" --statedir "$dir/closed/state" --socket "$dir/inner.sock" --port 0 --tun weft8
+check "a state folder below a closed one serves as well" wait_for 10 logged inner "started, socket"
+check "and the state is in it" test -s "$dir/closed/state/weftd.state"
+stop inner

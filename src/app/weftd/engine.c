@@ -43,11 +43,7 @@ static int check_folder(const char *dir, struct err *err)
 {
 	if (access(dir, R_OK | W_OK | X_OK) == 0 || errno == ENOENT)
 		return 0;
-	return err_sys(
-	    err,
-	    "user %u cannot use the state folder %.80s; the folders above it must be open "
-	    "to others (chmod o+x)",
-	    getuid(), dir);
+	return err_sys(err, "user %u cannot use the state folder %.80s", getuid(), dir);
 }
 
 static int lock_up(const struct weftd_options *o, struct sandbox_report *report, struct err *err)

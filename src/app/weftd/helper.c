@@ -108,27 +108,34 @@ static int catch_signals(struct helper *h, struct err *err)
  * In the child. A fresh image of the same program: its addresses and stack guards are not those of
  * the helper, so that what is learned about one is of no use against the other.
  */
-static int become_engine(const struct account *a, int sock, int listener, char *const *argv,
-			 struct err *err)
+static int become_engine(const struct helper *h, const struct account *a, int sock,
+			 char *const *argv, struct err *err)
 {
-	char numbers[2][16],
-	    *args[ARGS_MAX] = { (char *)"weftd", (char *)"engine", numbers[0], numbers[1] };
-	size_t n = 4;
+	/* The engine may not be able to walk to it: below /root, say. */
+	int folder = open(h->o->statedir, O_PATH | O_DIRECTORY);
+	int fds[HELPER_FDS] = { sock, h->listener, folder };
+	char numbers[HELPER_FDS][16], *args[ARGS_MAX] = { (char *)"weftd", (char *)"engine" };
+	size_t n = 2;
 	sigset_t none;
 
+	if (folder < 0)
+		return err_sys(err, "open %s", h->o->statedir);
+	for (int i = 0; i < HELPER_FDS; i++) {
+		(void)snprintf(numbers[i], sizeof(numbers[i]), "%d", fds[i]);
+		args[n++] = numbers[i];
+	}
 	for (; *argv; argv++) {
 		if (n == ARGS_MAX - 1)
-			return err_set(err, ERR_LIMIT, "more than %d arguments", ARGS_MAX - 5);
+			return err_set(err, ERR_LIMIT, "more than %d arguments",
+				       ARGS_MAX - 3 - HELPER_FDS);
 		args[n++] = *argv;
 	}
-	(void)snprintf(numbers[0], sizeof(numbers[0]), "%d", sock);
-	(void)snprintf(numbers[1], sizeof(numbers[1]), "%d", listener);
 	(void)sigemptyset(&none);
 	/* They go with root, or with the image of the program that had them. */
 	if (sandbox_bound_capabilities(0, err) < 0 ||
 	    (geteuid() == 0 && sandbox_become(a->uid, a->gid, err) < 0))
 		return -1;
-	if (fcntl(sock, F_SETFD, 0) < 0 || fcntl(listener, F_SETFD, 0) < 0 ||
+	if (fcntl(sock, F_SETFD, 0) < 0 || fcntl(h->listener, F_SETFD, 0) < 0 ||
 	    sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		return err_sys(err, "hand over descriptors");
 	(void)unsetenv("NOTIFY_SOCKET"); /* the helper speaks for both */
@@ -152,7 +159,7 @@ static int split(struct helper *h, char *const *argv, struct err *err)
 	h->sock = pair[0];
 	h->engine = fork();
 	if (h->engine == 0) {
-		(void)become_engine(&account, pair[1], h->listener, argv, err);
+		(void)become_engine(h, &account, pair[1], argv, err);
 		(void)fprintf(stderr, "weftd: %s\n", err->text);
 		_exit(1);
 	}
@@ -299,28 +306,30 @@ out:
 
 /* ---- the engine's side ---- */
 
-static bool take_fd(const char *text, int *fd)
+static bool take_fd(const char *text, mode_t kind, int *fd)
 {
 	struct stat st;
 	uint64_t n;
 
-	if (!text_u64(bytes_str(text), 1023, &n) || fstat((int)n, &st) < 0 || !S_ISSOCK(st.st_mode))
+	if (!text_u64(bytes_str(text), 1023, &n) || fstat((int)n, &st) < 0 ||
+	    (st.st_mode & S_IFMT) != kind)
 		return false;
 	*fd = (int)n;
 	return fcntl(*fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-int helper_child_fds(int argc, char **argv, int *sock, int *listener, struct err *err)
+int helper_child_fds(int argc, char **argv, struct helper_fds *fds, struct err *err)
 {
 	struct pollfd gone;
 
-	if (argc < 3 || !take_fd(argv[1], sock) || !take_fd(argv[2], listener))
+	if (argc <= HELPER_FDS || !take_fd(argv[1], S_IFSOCK, &fds->sock) ||
+	    !take_fd(argv[2], S_IFSOCK, &fds->listener) || !take_fd(argv[3], S_IFDIR, &fds->folder))
 		return err_set(err, ERR_USAGE, "`weftd engine` is started by weftd, not by hand");
 	(void)prctl(PR_SET_NAME, "weftd-engine");
 	/* Without its helper an engine can change nothing, so it does not stay. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return err_sys(err, "bind to the helper");
-	gone = (struct pollfd){ *sock, 0, 0 };
+	gone = (struct pollfd){ fds->sock, 0, 0 };
 	if (poll(&gone, 1, 0) > 0)
 		return err_set(err, ERR_SYSTEM, "the helper process is gone");
 	return 0;

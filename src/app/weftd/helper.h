@@ -14,5 +14,10 @@ struct weftd_options;
 int helper_run(const struct weftd_options *o, char *const *argv, struct log_sink *sink, int *status,
 	       struct err *err);
 
-/* The other side of it: `engine SOCKET LISTENER ...`. The two descriptors, checked. */
-int helper_child_fds(int argc, char **argv, int *sock, int *listener, struct err *err);
+enum { HELPER_FDS = 3 };
+struct helper_fds {
+	int sock, listener;
+	int folder; /* of the state, as a place to stand in */
+};
+/* The other side of it: `engine SOCKET LISTENER FOLDER ...`. The descriptors, checked. */
+int helper_child_fds(int argc, char **argv, struct helper_fds *fds, struct err *err);

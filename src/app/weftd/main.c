@@ -71,21 +71,32 @@ int weftd_main(int argc, char **argv)
 	return ret < 0 ? complain(&err) : status;
 }
 
+/* A state folder below one that is closed to this user is reached by standing in it. */
+static void stand_in_folder(struct weftd_options *o, int folder)
+{
+	if (access(o->statedir, R_OK | W_OK | X_OK) < 0 && fchdir(folder) == 0)
+		o->statedir = ".";
+	(void)close(folder);
+}
+
 int weftd_engine_main(int argc, char **argv)
 {
 	struct engine_conf conf = { .options = NULL };
 	struct weftd_options o;
+	struct helper_fds fds;
 	struct log_sink sink;
 	struct err err = { 0 };
-	int sock, ret;
+	int ret;
 
-	if (helper_child_fds(argc, argv, &sock, &conf.listener, &err) < 0 ||
-	    weftd_options_parse(&o, argc - 3, argv + 3, &err) < 0)
+	if (helper_child_fds(argc, argv, &fds, &err) < 0 ||
+	    weftd_options_parse(&o, argc - HELPER_FDS - 1, argv + HELPER_FDS + 1, &err) < 0)
 		return complain(&err);
 	prepare(&o, &sink);
+	stand_in_folder(&o, fds.folder);
+	conf.listener = fds.listener;
 	conf.options = &o;
 	conf.sink = &sink;
-	conf.priv = privops_remote_create(sock);
+	conf.priv = privops_remote_create(fds.sock);
 	ret = engine_run(&conf, &err);
 	privops_destroy(conf.priv);
 	return ret < 0 ? complain(&err) : 0;
