@@ -14,7 +14,7 @@
 #include "wire/sshrule.h"
 #include "wire/tailcfg_hostinfo.h"
 
-enum { USERS_STEP = 64, ATTRS_MAX = 4, HOST_ARENA = 1 << 20 };
+enum { USERS_STEP = 64, ATTRS_MAX = 4, HOST_ARENA = 1 << 20, GROUPS_ARENA = 16 << 20 };
 
 /* No policy: a user's own nodes reach each other, nobody else reaches anything. */
 static const char default_policy[] =
@@ -148,12 +148,52 @@ static struct bytes *domains_of(struct tailnet *t, size_t *n)
 	return out;
 }
 
-static struct policy *compile(struct tailnet *t, struct bytes text, struct err *err)
+static struct bytes subject_of(const struct tn_user *u)
+{
+	return u->identity ? bytes_str(u->identity->subject) : (struct bytes){ 0 };
+}
+
+/* Every group the provider ever named, with those who are in it now; a group may be empty. */
+static struct policy_group *groups_of(struct tailnet *t, struct arena *arena, size_t *n)
+{
+	struct policy_group *out = mem_alloc((t->groups.n + 1) * sizeof(*out));
+
+	for (size_t i = 0; i < t->groups.n; i++) {
+		const char *name = arena_printf(arena, "group:%s", t->groups.v[i]);
+		struct bytes *members = NULL;
+		size_t count = 0, room = 0;
+
+		list_each (it, &t->users) {
+			const struct tn_user *u = list_entry(it, struct tn_user, link);
+
+			if (!u->identity ||
+			    !text_set_has(&u->identity->groups, bytes_str(t->groups.v[i])))
+				continue;
+			mem_reserve(members, count, room);
+			members[count++] = bytes_str(u->login);
+		}
+		out[i] = (struct policy_group){ bytes_str(name), NULL, count };
+		out[i].members = members; /* freed by groups_free() */
+	}
+	*n = t->groups.n;
+	return out;
+}
+
+static void groups_free(struct policy_group *groups, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		mem_free((void *)groups[i].members);
+	mem_free(groups);
+}
+
+static struct policy *compile_into(struct tailnet *t, struct bytes text,
+				   struct policy_report *report)
 {
 	struct policy_directory dir = { .display_name = bytes_str(t->name) };
-	struct policy_report report;
+	struct policy_group *groups;
 	struct policy_user *users = NULL;
 	struct bytes *domains = domains_of(t, &dir.n_domains);
+	struct arena arena;
 	struct policy *p;
 	size_t cap = 0;
 
@@ -164,17 +204,32 @@ static struct policy *compile(struct tailnet *t, struct bytes text, struct err *
 		users[dir.n_users++] = (struct policy_user){ .id = (uint64_t)u->id,
 							     .login = bytes_str(u->login),
 							     .name = short_name(u->login),
+							     .subject = subject_of(u),
 							     .role = role_of(u->role) };
 	}
+	arena_init(&arena, GROUPS_ARENA);
+	groups = groups_of(t, &arena, &dir.n_groups);
+	dir.groups = groups;
 	dir.users = users;
 	dir.domains = domains;
+	p = policy_compile(text.n ? text : bytes_str(default_policy), &dir, report);
+	groups_free(groups, dir.n_groups);
+	arena_fini(&arena);
+	mem_free(domains);
+	mem_free(users);
+	return p;
+}
+
+static struct policy *compile(struct tailnet *t, struct bytes text, struct err *err)
+{
+	struct policy_report report;
+	struct policy *p;
+
 	policy_report_init(&report);
-	p = policy_compile(text.n ? text : bytes_str(default_policy), &dir, &report);
+	p = compile_into(t, text, &report);
 	if (!p)
 		say_why(&report, err);
 	policy_report_fini(&report);
-	mem_free(domains);
-	mem_free(users);
 	return p;
 }
 
@@ -200,6 +255,65 @@ int access_check(struct tailnet *t, struct bytes policy, struct err *err)
 	struct policy *p = compile(t, policy, err);
 	struct policy_state *next = p ? next_state(t, p, err) : NULL;
 	int ret = next ? 0 : -1;
+
+	policy_state_destroy(next);
+	policy_unref(p);
+	return ret;
+}
+
+int access_report(struct tailnet *t, struct bytes policy, struct json_out *out)
+{
+	struct policy_report report;
+	struct policy *p;
+	struct policy_state *next;
+	bool good = false;
+
+	policy_report_init(&report);
+	p = compile_into(t, policy, &report);
+	if (p) {
+		next = policy_state_with(t->access->state, p);
+		good = policy_run_tests(next, &report);
+		policy_state_destroy(next);
+	}
+	policy_report_encode(&report, out);
+	policy_unref(p);
+	policy_report_fini(&report);
+	return good ? 0 : -1;
+}
+
+struct bytes access_text(const struct tailnet *t)
+{
+	return bytes_str(t->policy && t->policy[0] ? t->policy : default_policy);
+}
+
+void access_etag(struct bytes text, char out[65])
+{
+	policy_etag(text, out);
+}
+
+bool access_tags_may_tag(struct tailnet *t, const struct text_set *held, const struct bytes *tags,
+			 size_t n, struct bytes *bad)
+{
+	struct bytes *own = mem_alloc((held->n + 1) * sizeof(*own));
+	bool good = true;
+
+	for (size_t i = 0; i < held->n; i++)
+		own[i] = bytes_str(held->v[i]);
+	for (size_t i = 0; i < n && good; i++) {
+		*bad = tags[i];
+		good = text_set_has(held, tags[i]) ||
+		       policy_tags_may_tag(t->access->policy, own, held->n, &tags[i], 1, bad);
+	}
+	mem_free(own);
+	return good;
+}
+
+int access_preview_user_in(struct tailnet *t, struct bytes policy, struct bytes login,
+			   struct buf *out, struct err *err)
+{
+	struct policy *p = compile(t, policy, err);
+	struct policy_state *next = p ? policy_state_with(t->access->state, p) : NULL;
+	int ret = next ? policy_preview_user(next, login, out, err) : -1;
 
 	policy_state_destroy(next);
 	policy_unref(p);

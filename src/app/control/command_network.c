@@ -125,8 +125,8 @@ static int policy_fix(struct command *cmd)
 	buf_init(&text, ANSWER_MAX);
 	access_fix(cmd->tailnet, &text);
 	if (text.bad)
-		ret = err_set(cmd->err, ERR_LIMIT, "the policy is longer than %d bytes",
-			      ANSWER_MAX);
+		ret =
+		    err_set(cmd->err, ERR_LIMIT, "the policy is longer than %d bytes", ANSWER_MAX);
 	else
 		put_text_object(cmd->out, "policy", buf_bytes(&text));
 	buf_fini(&text);
