@@ -3,18 +3,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "app/control/attributes.h"
 #include "app/control/filterparts.h"
 #include "app/control/model.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/text.h"
+#include "crypto/hash.h"
 #include "engine/policy/policy.h"
 #include "engine/policy/policy_explain.h"
 #include "wire/filterrule.h"
 #include "wire/sshrule.h"
 #include "wire/tailcfg_hostinfo.h"
 
-enum { USERS_STEP = 64, ATTRS_MAX = 4, HOST_ARENA = 1 << 20, GROUPS_ARENA = 16 << 20 };
+enum {
+	USERS_STEP = 64,
+	ATTRS_MAX = 4 + ATTRIBUTES_MAX,
+	HOST_ARENA = 1 << 20,
+	GROUPS_ARENA = 16 << 20
+};
 
 /* No policy: a user's own nodes reach each other, nobody else reaches anything. */
 static const char default_policy[] =
@@ -288,7 +296,10 @@ struct bytes access_text(const struct tailnet *t)
 
 void access_etag(struct bytes text, char out[65])
 {
-	policy_etag(text, out);
+	uint8_t hash[32];
+
+	hash_sha256(hash, text);
+	text_hex(bytes_of(hash, sizeof(hash)), out);
 }
 
 bool access_tags_may_tag(struct tailnet *t, const struct text_set *held, const struct bytes *tags,
@@ -419,6 +430,31 @@ static void read_host(const struct tn_node *n, struct node_parts *p)
 	add_attr(p, "node:tsVersion", h.ipn_version);
 }
 
+static void read_attributes(const struct tn_node *n, struct node_parts *p)
+{
+	const struct json *all;
+
+	if (!n->attributes)
+		return;
+	all = json_parse(&p->arena, bytes_str(n->attributes), 0, NULL);
+	json_each (it, all) {
+		const struct json *value = json_get(it, "value");
+		struct policy_posture_attr a = { .name = it->key };
+
+		if (!value || p->n_attrs == ATTRS_MAX)
+			continue;
+		if (json_string(value, &a.text))
+			a.kind = POLICY_ATTR_STRING;
+		else if (json_bool(value, &a.truth))
+			a.kind = POLICY_ATTR_BOOL;
+		else if (json_real(value, &a.number))
+			a.kind = POLICY_ATTR_NUMBER;
+		else
+			continue;
+		p->attrs[p->n_attrs++] = a;
+	}
+}
+
 static struct policy_node describe(const struct tn_node *n, struct node_parts *p)
 {
 	*p = (struct node_parts){ 0 };
@@ -431,6 +467,7 @@ static struct policy_node describe(const struct tn_node *n, struct node_parts *p
 		if (prefix_set_has(&n->advertised, n->approved.v[i]))
 			p->routes[p->n_routes++] = n->approved.v[i];
 	read_host(n, p);
+	read_attributes(n, p);
 	return (struct policy_node){
 		.id = (uint64_t)n->id,
 		.user = n->user ? (uint64_t)n->user->id : 0,

@@ -62,6 +62,10 @@ int access_check(struct tailnet *t, struct bytes policy, struct err *err);
 int access_report(struct tailnet *t, struct bytes policy, struct json_out *out);
 /* The text in force: the default one when nobody set any. */
 struct bytes access_text(const struct tailnet *t);
+/*
+ * SHA-256 of the text as it is. Tools that push policies hash their file in the canonical layout of
+ * tailscale/hujson: files in that layout (tabs) get the same tag, others are pushed once more.
+ */
 void access_etag(struct bytes text, char out[65]);
 void access_free(struct tailnet *t);
 

@@ -4,6 +4,7 @@
 #include <zstd.h>
 
 #include "app/control/admin.h"
+#include "app/control/attributes.h"
 #include "app/control/core.h"
 #include "app/control/derpmap.h"
 #include "app/control/front.h"
@@ -57,12 +58,24 @@ static void go_offline(struct control *c, struct tn_node *n)
 		core_commit_soon(c);
 }
 
+static void end_attributes(struct control *c, struct tn_node *n)
+{
+	struct err err;
+
+	if (!attributes_prune(n, wall_now()))
+		return;
+	if (store_put_attributes(c->store, n, &err) == 0)
+		core_commit_soon(c);
+	core_node_changed(c, n);
+}
+
 /* True when n was deleted. */
 static bool sweep_node(struct control *c, struct tn_node *n)
 {
 	int64_t away, grace;
 	struct err err;
 
+	end_attributes(c, n);
 	if (n->streams_open || !n->offline_since.ns)
 		return false;
 	away = mono_since_ms(loop_now(c->loop), n->offline_since) / 1000;

@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -200,8 +201,11 @@ static bool about(int argc, char **argv, int *status)
 	struct opt_program program = {
 		.name = "weft-control",
 		.help = "the coordination server of a Weft network",
-		.description =
-		    "Commands but serve and config talk to the running server by its local socket.",
+		.description = "Commands but serve and config talk to the running server by its "
+			       "local socket, or with "
+			       "--url URL to one elsewhere: the credential comes from --token-file "
+			       "or the variable "
+			       "WEFT_CONTROL_TOKEN.",
 		.commands = commands,
 		.example = "  weft-control serve\n  weft-control users create alice@example.com\n"
 			   "  weft-control keys create --user alice@example.com\n",
@@ -218,6 +222,17 @@ static bool about(int argc, char **argv, int *status)
 	(void)opt_common(&program, WEFT_VERSION, argc, argv, status);
 	arena_fini(&arena);
 	return true;
+}
+
+/* Commands for a server elsewhere need no configuration of a server here. */
+static bool is_for_afar(int argc, char **argv)
+{
+	if (strcmp(argv[0], "serve") == 0 || strcmp(argv[0], "config") == 0)
+		return false;
+	for (int i = 0; i < argc; i++)
+		if (strcmp(argv[i], "--url") == 0)
+			return true;
+	return getenv("WEFT_CONTROL_URL") != NULL;
 }
 
 int control_main(int argc, char **argv, char *const *environment)
@@ -241,7 +256,9 @@ int control_main(int argc, char **argv, char *const *environment)
 		cli_usage();
 		return argc ? 0 : 2;
 	}
-	if (read_config(&conf, path, environment, &err) < 0)
+	if (is_for_afar(argc, argv))
+		config_defaults(&conf);
+	else if (read_config(&conf, path, environment, &err) < 0)
 		return complain(&err);
 	if (strcmp(argv[0], "config") == 0)
 		return config_command(&conf, argc, argv);

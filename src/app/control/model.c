@@ -121,6 +121,12 @@ static void tailnet_free(struct tailnet *t)
 	mem_free(t);
 }
 
+void model_drop_tailnet(struct tailnet *t)
+{
+	list_remove(&t->link);
+	tailnet_free(t);
+}
+
 void model_fini(struct model *m)
 {
 	list_each_safe (it, &m->tailnets)

@@ -100,10 +100,11 @@ struct tn_node {
 	struct addrport *endpoints;
 	size_t n_endpoints;
 	int64_t cap, home_derp;
-	struct bytes hostinfo;    /* JSON as it came, owned; NetInfo merged from earlier requests */
-	char *attributes;         /* JSON of custom posture attributes, or NULL */
-	struct bytes host_public; /* JSON, owned: what peers may know */
-	uint64_t host_hash;       /* of host_public */
+	struct bytes hostinfo; /* JSON as it came, owned; NetInfo merged from earlier requests */
+	char *attributes;      /* JSON of custom posture attributes, or NULL */
+	struct wall attributes_until;           /* when the first of them ends, or 0 */
+	struct bytes host_public;               /* JSON, owned: what peers may know */
+	uint64_t host_hash;                     /* of host_public */
 	struct wall created, expiry, last_seen; /* expiry 0: never */
 
 	/* presence: live map streams, and the time of grace after the last */
@@ -167,6 +168,7 @@ void model_fini(struct model *m);
 
 struct tailnet *model_add_tailnet(struct model *m, int64_t id, const char *name,
 				  const char *domain);
+void model_drop_tailnet(struct tailnet *t); /* one that nobody has seen yet */
 struct tailnet *model_tailnet(const struct model *m, struct bytes name_or_id);
 struct tailnet *model_tailnet_by_id(const struct model *m, int64_t id);
 

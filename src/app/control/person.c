@@ -144,3 +144,58 @@ int person_link(struct control *c, struct tn_user *u, const char *issuer, const 
 	(void)set_text(&id->subject, subject);
 	return store_put_identity(c->store, u, err);
 }
+
+/* ---- leaving ---- */
+
+static int delete_nodes(struct control *c, struct tn_user *u, struct err *err)
+{
+	list_each_safe (it, &u->tailnet->nodes) {
+		struct tn_node *n = list_entry(it, struct tn_node, link);
+
+		if (n->user != u)
+			continue;
+		if (model_node_is_tagged(n)) {
+			n->user = NULL;
+			if (store_put_node(c->store, n, err) < 0)
+				return -1;
+		} else if (core_delete_node(c, n, err) < 0) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int delete_credentials(struct control *c, struct tn_user *u, struct err *err)
+{
+	list_each_safe (it, &u->tailnet->keys) {
+		struct auth_key *k = list_entry(it, struct auth_key, link);
+
+		if (k->user != u)
+			continue;
+		if (store_delete_key(c->store, k, err) < 0)
+			return -1;
+		model_remove_key(k);
+	}
+	list_each_safe (it, &c->tokens.all) {
+		struct token *k = list_entry(it, struct token, link);
+
+		if (k->user != u)
+			continue;
+		if (store_delete_token(c->store, k, err) < 0)
+			return -1;
+		token_remove(&c->tokens, k);
+	}
+	return 0;
+}
+
+int person_delete(struct control *c, struct tn_user *u, struct err *err)
+{
+	struct tailnet *t = u->tailnet;
+
+	if (delete_nodes(c, u, err) < 0 || delete_credentials(c, u, err) < 0 ||
+	    store_delete_user(c->store, u, err) < 0 || core_commit_now(c, err) < 0)
+		return -1;
+	model_remove_user(u);
+	core_users_changed(c, t);
+	return 0;
+}

@@ -16,6 +16,8 @@ struct tn_user;
  */
 struct tn_user *person_login(struct control *c, struct tailnet *t, const struct oidc_identity *id,
 			     struct err *err);
+/* With their devices, keys and credentials; tagged devices stay, without an owner. */
+int person_delete(struct control *c, struct tn_user *u, struct err *err);
 /* A user who exists logs in through the provider from now on. */
 int person_link(struct control *c, struct tn_user *u, const char *issuer, const char *subject,
 		struct err *err);

@@ -58,6 +58,9 @@ int store_list_policies(struct store *s, const struct tailnet *t, struct json_ou
 			struct err *err);
 int store_audit(struct store *s, int64_t tailnet, const char *actor, const char *action,
 		const char *target, const char *detail, struct err *err);
+/* The same as the API shows it, from one second to another. */
+int store_list_audit_between(struct store *s, const struct tailnet *t, int64_t from, int64_t to,
+			     struct json_out *o, struct err *err);
 int store_list_audit(struct store *s, const struct tailnet *t, struct json_out *o, struct err *err);
 /*
  * Forgets the oldest entries of the change log beyond the newest `keep`, some thousand per call. A

@@ -1,4 +1,5 @@
 /* Identities, groups of the provider, posture attributes and API credentials as rows. */
+#include "app/control/attributes.h"
 #include "app/control/model.h"
 #include "app/control/store_priv.h"
 #include "app/control/store_text.h"
@@ -153,6 +154,12 @@ int store_put_attributes(struct store *s, const struct tn_node *n, struct err *e
 	return store_log_change(s, n->tailnet->id, "node", n->id, err);
 }
 
+static void take_attributes(struct tn_node *n, struct bytes text)
+{
+	n->attributes = bytes_strdup(text);
+	attributes_restore(n);
+}
+
 static int load_attributes(struct store *s, struct model *m, struct err *err)
 {
 	struct sqlite_stmt *q =
@@ -166,7 +173,7 @@ static int load_attributes(struct store *s, struct model *m, struct err *err)
 		struct tn_node *n = t ? model_node_by_id(t, sqlite_i64(q, 1)) : NULL;
 
 		if (n && !n->attributes)
-			n->attributes = bytes_strdup(sqlite_text(q, 2));
+			take_attributes(n, sqlite_text(q, 2));
 	}
 	return step;
 }
