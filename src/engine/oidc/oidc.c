@@ -51,6 +51,7 @@ void oidc_flow_free(struct oidc *o, struct flow *f)
 			list_entry(it, struct fetch, link)->flow = NULL;
 	list_remove(&f->link);
 	o->n_flows--;
+	wipe_free(f->code);
 	wipe_free(f->id_token);
 	wipe_free(f->access_token);
 	oidc_identity_free(f->identity);
@@ -360,7 +361,8 @@ int oidc_returned(struct oidc *o, struct oidc_now now, uint64_t ticket,
 		return refuse(o, f, err, ERR_MALFORMED,
 			      "The identity provider sent the browser back without a code.");
 	f->ticket = ticket;
-	flow_redeem(o, now, f, back->code);
+	f->code = bytes_strdup(back->code);
+	flow_redeem(o, now, f);
 	return 0;
 }
 

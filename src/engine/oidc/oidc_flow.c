@@ -89,23 +89,38 @@ static char *basic_auth(const struct oidc *o)
 	return header;
 }
 
-void flow_redeem(struct oidc *o, struct oidc_now now, struct flow *f, struct bytes code)
+void flow_redeem(struct oidc *o, struct oidc_now now, struct flow *f)
 {
+	bool in_body = o->provider.secret_in_body != f->other_way;
 	struct fetch *fetch = oidc_fetch_add(o, now, FETCH_TOKEN, f, o->provider.token);
 	struct buf *b = &fetch->body;
 
 	put(b, "grant_type", bytes_str("authorization_code"));
-	put(b, "code", code);
+	put(b, "code", bytes_str(f->code));
 	put(b, "redirect_uri", bytes_str(o->redirect_uri));
 	put(b, "code_verifier", bytes_str(f->verifier));
-	if (!o->client_secret[0] || o->provider.secret_in_body)
+	if (!o->client_secret[0] || in_body)
 		put(b, "client_id", bytes_str(o->client_id));
-	if (o->client_secret[0] && o->provider.secret_in_body)
+	if (o->client_secret[0] && in_body)
 		put(b, "client_secret", bytes_str(o->client_secret));
 	else if (o->client_secret[0])
 		fetch->authorization = basic_auth(o);
 	f->expires = mono_add_s(now.mono, 4 * OIDC_FETCH_S);
 	f->state = FLOW_REDEEMING;
+}
+
+/*
+ * Some providers take the secret one way only, whatever they publish. Worth one more try, unless it
+ * is the code itself that is refused.
+ */
+static bool may_try_other_way(const struct oidc *o, const struct flow *f, unsigned status,
+			      const struct json *doc)
+{
+	struct bytes error = { 0 };
+
+	(void)json_string(json_get(doc, "error"), &error);
+	return o->client_secret[0] && !f->other_way && (status == 400 || status == 401) &&
+	       !bytes_equal_str(error, "invalid_grant");
 }
 
 static void say_refusal(struct oidc *o, struct flow *f, unsigned status, const struct json *doc)
@@ -130,11 +145,17 @@ void flow_take_tokens(struct oidc *o, struct oidc_now now, struct flow *f, unsig
 
 	arena_init(&arena, ARENA_MAX);
 	doc = json_parse(&arena, body, 0, &err);
-	if (status != 200) {
+	if (may_try_other_way(o, f, status, doc)) {
+		f->other_way = true;
+		flow_redeem(o, now, f);
+	} else if (status != 200) {
 		say_refusal(o, f, status, doc);
 	} else if (!json_string(json_get(doc, "id_token"), &id_token) || id_token.n > JWS_MAX) {
 		oidc_fail(o, f, "The identity provider sent no ID token.");
 	} else {
+		if (f->other_way)
+			o->provider.secret_in_body = !o->provider.secret_in_body;
+		f->other_way = false;
 		f->id_token = bytes_strdup(id_token);
 		if (json_string(json_get(doc, "access_token"), &access) &&
 		    access.n <= TOKEN_TEXT_MAX)

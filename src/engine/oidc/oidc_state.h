@@ -24,7 +24,8 @@ struct flow {
 	char state_token[OIDC_SECRET_SIZE], cookie[OIDC_SECRET_SIZE];
 	char nonce[OIDC_SECRET_SIZE], verifier[OIDC_SECRET_SIZE];
 	bool keys_asked; /* were fetched again for this token already */
-	char *id_token, *access_token;
+	bool other_way;  /* the secret goes the way that the provider did not ask for first */
+	char *code, *id_token, *access_token;
 	struct oidc_identity *identity;
 	struct mono expires;
 	struct list link;
@@ -88,7 +89,7 @@ bool provider_may_refresh_keys(const struct provider *p, struct mono now);
 /* ---- oidc_flow.c: each moves one flow on ---- */
 
 void flow_send_away(struct oidc *o, struct oidc_now now, struct flow *f);
-void flow_redeem(struct oidc *o, struct oidc_now now, struct flow *f, struct bytes code);
+void flow_redeem(struct oidc *o, struct oidc_now now, struct flow *f);
 void flow_take_tokens(struct oidc *o, struct oidc_now now, struct flow *f, unsigned status,
 		      struct bytes body);
 void flow_verify(struct oidc *o, struct oidc_now now, struct flow *f);

@@ -25,7 +25,7 @@ struct world {
 	char form[4096];                       /* of the last token request */
 	char authorization[512];
 	char seen_nonce[128];
-	bool silent;
+	bool silent, wants_secret_in_body;
 	struct oidc_event last;
 };
 
@@ -116,9 +116,13 @@ static void answer(struct world *w, const struct oidc_fetch *f, struct buf *body
 	} else if (strstr(f->url, "/token")) {
 		w->fetches[2]++;
 		CHECK(bytes_to_cstr(f->body, w->form, sizeof(w->form)));
-		(void)snprintf(w->authorization, sizeof(w->authorization), "%s", f->authorization);
+		(void)snprintf(w->authorization, sizeof(w->authorization), "%s",
+			       f->authorization ? f->authorization : "");
 		*status = w->token_status;
-		if (w->token_answer) {
+		if (w->wants_secret_in_body && !strstr(w->form, "client_secret=s%26cret")) {
+			*status = 401;
+			(void)buf_append_str(body, "{\"error\":\"invalid_client\"}");
+		} else if (w->token_answer) {
 			(void)buf_append_str(body, w->token_answer);
 		} else {
 			(void)buf_append_str(body, "{\"access_token\":\"at\",\"id_token\":\"");
@@ -232,6 +236,28 @@ TEST(oidc_login_from_end_to_end)
 	leave(&w);
 	CHECK(come_back(&w, &err) == 0 && settle(&w) && w.last.kind == OIDC_IDENTITY);
 	CHECK(w.fetches[0] == 1 && w.fetches[1] == 1 && w.fetches[2] == 2);
+	world_stop(&w);
+}
+
+TEST(oidc_secret_goes_the_way_the_provider_takes_it)
+{
+	struct world w;
+	struct err err;
+
+	world_start(&w);
+	w.wants_secret_in_body = true;
+	leave(&w);
+	CHECK(come_back(&w, &err) == 0 && settle(&w) && w.last.kind == OIDC_IDENTITY);
+	CHECK_INT(w.fetches[2], 2);
+	CHECK_STR(w.authorization, "");
+	leave(&w); /* it is remembered */
+	CHECK(come_back(&w, &err) == 0 && settle(&w) && w.last.kind == OIDC_IDENTITY);
+	CHECK_INT(w.fetches[2], 3);
+	w.token_status = 401; /* both ways refused: no third try */
+	w.token_answer = "{\"error\":\"invalid_client\"}";
+	leave(&w);
+	CHECK(come_back(&w, &err) == 0 && settle(&w) && w.last.kind == OIDC_FAILED);
+	CHECK_INT(w.fetches[2], 5);
 	world_stop(&w);
 }
 
