@@ -448,8 +448,10 @@ static int oauth_token(struct rest *r)
 	if (strcmp(grant, "client_credentials") != 0)
 		return oauth_refuse(r, 400, "unsupported_grant_type",
 				    "grant_type takes client_credentials");
-	if (r->c->tokens.n >= TOKENS_MAX)
-		return oauth_refuse(r, 429, "temporarily_unavailable", "too many tokens live");
+	if (r->c->tokens.n >= TOKENS_MAX ||
+	    token_children(&r->c->tokens, client) >= TOKENS_OF_CLIENT)
+		return oauth_refuse(r, 429, "temporarily_unavailable",
+				    "too many tokens are live; each ends after an hour");
 	k = token_add(&r->c->tokens, client->tailnet, TOKEN_ACCESS, 0);
 	k->parent = client->id;
 	k->created = wall_now();

@@ -57,6 +57,15 @@ struct token *token_by_id(const struct tokens *set, const struct tailnet *t, int
 	return NULL;
 }
 
+size_t token_children(const struct tokens *set, const struct token *client)
+{
+	size_t n = 0;
+
+	list_each (it, (struct list *)&set->all)
+		n += list_entry(it, struct token, link)->parent == client->id;
+	return n;
+}
+
 const char *token_kind_name(enum token_kind kind)
 {
 	return kinds[kind];

@@ -29,7 +29,8 @@ enum {
 	TOKEN_SECRET_SIZE = 49,
 	TOKEN_ACCESS_S = 3600,
 	TOKEN_API_S_MAX = 90 * 86400,
-	TOKENS_MAX = 100000, /* of all kinds; minting stops there */
+	TOKENS_MAX = 100000,     /* of all kinds; minting stops there */
+	TOKENS_OF_CLIENT = 1000, /* that one client may have at a time */
 };
 
 struct token {
@@ -58,6 +59,7 @@ void tokens_fini(struct tokens *set);
 struct token *token_add(struct tokens *set, struct tailnet *t, enum token_kind kind, int64_t id);
 void token_remove(struct tokens *set, struct token *k);
 struct token *token_by_id(const struct tokens *set, const struct tailnet *t, int64_t id);
+size_t token_children(const struct tokens *set, const struct token *client);
 const char *token_kind_name(enum token_kind kind); /* api, client, access */
 bool token_kind_parse(enum token_kind *kind, struct bytes name);
 
