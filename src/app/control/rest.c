@@ -370,6 +370,12 @@ void rest_put_time(struct json_out *o, const char *name, struct wall at)
 	command_put_time(o, name, at);
 }
 
+void rest_put_time_if(struct json_out *o, const char *name, struct wall at)
+{
+	if (at.ns)
+		command_put_time(o, name, at);
+}
+
 void rest_put_tailnet_id(struct json_out *o, const char *name, const struct tailnet *t)
 {
 	char text[32];

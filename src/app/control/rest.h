@@ -104,7 +104,10 @@ int rest_tags(struct rest *r, const struct json *list, struct bytes *out, size_t
 /* May this credential give these tags? */
 int rest_may_tag(struct rest *r, const struct bytes *tags, size_t n);
 
-void rest_put_time(struct json_out *o, const char *name, struct wall at); /* "" for 0 */
+/* "" for 0, as devices have it; elsewhere callers cannot read that, and absent times are left out.
+ */
+void rest_put_time(struct json_out *o, const char *name, struct wall at);
+void rest_put_time_if(struct json_out *o, const char *name, struct wall at);
 void rest_put_tailnet_id(struct json_out *o, const char *name, const struct tailnet *t);
 
 /* The OpenAPI document made from the tables; appends JSON. */

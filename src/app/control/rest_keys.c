@@ -60,8 +60,8 @@ static void put_auth_key(struct json_out *o, const struct auth_key *k, const cha
 
 	json_open_object(o);
 	put_common(o, 'k', k->id, secret, "auth", k->description);
-	command_put_time(o, "created", k->created);
-	command_put_time(o, "expires", k->expiry);
+	rest_put_time_if(o, "created", k->created);
+	rest_put_time_if(o, "expires", k->expiry);
 	command_put_i64(o, "expirySeconds",
 			k->expiry.ns ? wall_s(k->expiry) - wall_s(k->created) : 0);
 	command_put_bool(o, "invalid",
@@ -92,8 +92,8 @@ static void put_token(struct json_out *o, const struct token *k, const char *sec
 {
 	json_open_object(o);
 	put_common(o, 'c', k->id, secret, token_kind_name(k->kind), k->description);
-	command_put_time(o, "created", k->created);
-	command_put_time(o, "expires", k->expiry);
+	rest_put_time_if(o, "created", k->created);
+	rest_put_time_if(o, "expires", k->expiry);
 	command_put_bool(o, "invalid",
 			 k->revoked || (k->expiry.ns && k->expiry.ns <= wall_now().ns));
 	put_scopes(o, &k->scopes);

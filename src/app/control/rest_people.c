@@ -35,12 +35,12 @@ static void put_user(struct json_out *o, const struct tn_user *u)
 	command_put(o, "loginName", u->login);
 	command_put(o, "profilePicUrl", u->identity ? u->identity->picture : "");
 	rest_put_tailnet_id(o, "tailnetId", u->tailnet);
-	command_put_time(o, "created", u->created);
+	rest_put_time_if(o, "created", u->created);
 	command_put(o, "type", "member");
 	command_put(o, "role", model_role_name(u->role));
 	command_put(o, "status", online ? "active" : "idle");
 	command_put_i64(o, "deviceCount", n);
-	command_put_time(o, "lastSeen", seen);
+	rest_put_time_if(o, "lastSeen", seen);
 	command_put_bool(o, "currentlyConnected", online);
 	json_close_object(o);
 }

@@ -452,6 +452,21 @@ TEST(rest_keys_and_the_token_endpoint)
 	api_stop(&a);
 }
 
+TEST(rest_times_that_never_were_are_left_out)
+{
+	struct api a;
+
+	api_start(&a, "--scopes all");
+	(void)bench_command(&a.b, "users create ana@example.com", NULL);
+	(void)bench_command(&a.b, "oauth-clients create --scopes dns", NULL);
+	/* Callers written in Go stop at "" where a time belongs. */
+	CHECK(!strstr(call(&a, "GET", "/api/v2/tailnet/-/users", NULL), "\"\",\"currently"));
+	CHECK(!strstr(buf_cstr(&a.body), "lastSeen"));
+	CHECK(!strstr(call(&a, "GET", "/api/v2/tailnet/-/keys/c2", NULL), "expires"));
+	CHECK_INT(a.status, 200);
+	api_stop(&a);
+}
+
 TEST(rest_roles)
 {
 	struct api a;
