@@ -160,7 +160,7 @@ static int key_get(struct rest *r)
 		return -1;
 	if (auth)
 		put_auth_key(&r->out, auth, NULL);
-	else
+	else if (token)
 		put_token(&r->out, token, NULL);
 	return 0;
 }
@@ -179,7 +179,7 @@ static int key_delete(struct rest *r)
 		auth->revoked = true;
 		if (store_put_key(r->c->store, auth, &r->err) < 0)
 			return -1;
-	} else {
+	} else if (token) {
 		token->revoked = true;
 		if (store_put_token(r->c->store, token, &r->err) < 0)
 			return -1;
