@@ -101,6 +101,8 @@ static int fence(const struct config *conf, const struct log *log, struct err *e
 	sandbox_paths_add_folder_of(&read, conf->tls_cert);
 	sandbox_paths_add_folder_of(&read, conf->tls_key);
 	sandbox_paths_add_folder_of(&read, conf->derp_map);
+	sandbox_paths_add_folder_of(&read, conf->oidc_ca_file);
+	sandbox_paths_add_folder_of(&read, conf->oidc_client_secret_file);
 	sandbox_paths_add(&write, conf->state_dir);
 	sandbox_paths_add_folder_of(&write, conf->admin_socket);
 	if (file_mkdirs(conf->state_dir, 0700, err) == 0 &&
