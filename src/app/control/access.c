@@ -3,18 +3,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "app/control/attributes.h"
 #include "app/control/filterparts.h"
 #include "app/control/model.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/text.h"
+#include "crypto/hash.h"
 #include "engine/policy/policy.h"
 #include "engine/policy/policy_explain.h"
 #include "wire/filterrule.h"
 #include "wire/sshrule.h"
 #include "wire/tailcfg_hostinfo.h"
 
-enum { USERS_STEP = 64, ATTRS_MAX = 4, HOST_ARENA = 1 << 20 };
+enum {
+	USERS_STEP = 64,
+	ATTRS_MAX = 4 + ATTRIBUTES_MAX,
+	HOST_ARENA = 1 << 20,
+	GROUPS_ARENA = 16 << 20
+};
 
 /* No policy: a user's own nodes reach each other, nobody else reaches anything. */
 static const char default_policy[] =
@@ -148,12 +156,52 @@ static struct bytes *domains_of(struct tailnet *t, size_t *n)
 	return out;
 }
 
-static struct policy *compile(struct tailnet *t, struct bytes text, struct err *err)
+static struct bytes subject_of(const struct tn_user *u)
+{
+	return u->identity ? bytes_str(u->identity->subject) : (struct bytes){ 0 };
+}
+
+/* Every group the provider ever named, with those who are in it now; a group may be empty. */
+static struct policy_group *groups_of(struct tailnet *t, struct arena *arena, size_t *n)
+{
+	struct policy_group *out = mem_alloc((t->groups.n + 1) * sizeof(*out));
+
+	for (size_t i = 0; i < t->groups.n; i++) {
+		const char *name = arena_printf(arena, "group:%s", t->groups.v[i]);
+		struct bytes *members = NULL;
+		size_t count = 0, room = 0;
+
+		list_each (it, &t->users) {
+			const struct tn_user *u = list_entry(it, struct tn_user, link);
+
+			if (!u->identity ||
+			    !text_set_has(&u->identity->groups, bytes_str(t->groups.v[i])))
+				continue;
+			mem_reserve(members, count, room);
+			members[count++] = bytes_str(u->login);
+		}
+		out[i] = (struct policy_group){ bytes_str(name), NULL, count };
+		out[i].members = members; /* freed by groups_free() */
+	}
+	*n = t->groups.n;
+	return out;
+}
+
+static void groups_free(struct policy_group *groups, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		mem_free((void *)groups[i].members);
+	mem_free(groups);
+}
+
+static struct policy *compile_into(struct tailnet *t, struct bytes text,
+				   struct policy_report *report)
 {
 	struct policy_directory dir = { .display_name = bytes_str(t->name) };
-	struct policy_report report;
+	struct policy_group *groups;
 	struct policy_user *users = NULL;
 	struct bytes *domains = domains_of(t, &dir.n_domains);
+	struct arena arena;
 	struct policy *p;
 	size_t cap = 0;
 
@@ -164,17 +212,32 @@ static struct policy *compile(struct tailnet *t, struct bytes text, struct err *
 		users[dir.n_users++] = (struct policy_user){ .id = (uint64_t)u->id,
 							     .login = bytes_str(u->login),
 							     .name = short_name(u->login),
+							     .subject = subject_of(u),
 							     .role = role_of(u->role) };
 	}
+	arena_init(&arena, GROUPS_ARENA);
+	groups = groups_of(t, &arena, &dir.n_groups);
+	dir.groups = groups;
 	dir.users = users;
 	dir.domains = domains;
+	p = policy_compile(text.n ? text : bytes_str(default_policy), &dir, report);
+	groups_free(groups, dir.n_groups);
+	arena_fini(&arena);
+	mem_free(domains);
+	mem_free(users);
+	return p;
+}
+
+static struct policy *compile(struct tailnet *t, struct bytes text, struct err *err)
+{
+	struct policy_report report;
+	struct policy *p;
+
 	policy_report_init(&report);
-	p = policy_compile(text.n ? text : bytes_str(default_policy), &dir, &report);
+	p = compile_into(t, text, &report);
 	if (!p)
 		say_why(&report, err);
 	policy_report_fini(&report);
-	mem_free(domains);
-	mem_free(users);
 	return p;
 }
 
@@ -200,6 +263,68 @@ int access_check(struct tailnet *t, struct bytes policy, struct err *err)
 	struct policy *p = compile(t, policy, err);
 	struct policy_state *next = p ? next_state(t, p, err) : NULL;
 	int ret = next ? 0 : -1;
+
+	policy_state_destroy(next);
+	policy_unref(p);
+	return ret;
+}
+
+int access_report(struct tailnet *t, struct bytes policy, struct json_out *out)
+{
+	struct policy_report report;
+	struct policy *p;
+	struct policy_state *next;
+	bool good = false;
+
+	policy_report_init(&report);
+	p = compile_into(t, policy, &report);
+	if (p) {
+		next = policy_state_with(t->access->state, p);
+		good = policy_run_tests(next, &report);
+		policy_state_destroy(next);
+	}
+	policy_report_encode(&report, out);
+	policy_unref(p);
+	policy_report_fini(&report);
+	return good ? 0 : -1;
+}
+
+struct bytes access_text(const struct tailnet *t)
+{
+	return bytes_str(t->policy && t->policy[0] ? t->policy : default_policy);
+}
+
+void access_etag(struct bytes text, char out[65])
+{
+	uint8_t hash[32];
+
+	hash_sha256(hash, text);
+	text_hex(bytes_of(hash, sizeof(hash)), out);
+}
+
+bool access_tags_may_tag(struct tailnet *t, const struct text_set *held, const struct bytes *tags,
+			 size_t n, struct bytes *bad)
+{
+	struct bytes *own = mem_alloc((held->n + 1) * sizeof(*own));
+	bool good = true;
+
+	for (size_t i = 0; i < held->n; i++)
+		own[i] = bytes_str(held->v[i]);
+	for (size_t i = 0; i < n && good; i++) {
+		*bad = tags[i];
+		good = text_set_has(held, tags[i]) ||
+		       policy_tags_may_tag(t->access->policy, own, held->n, &tags[i], 1, bad);
+	}
+	mem_free(own);
+	return good;
+}
+
+int access_preview_user_in(struct tailnet *t, struct bytes policy, struct bytes login,
+			   struct buf *out, struct err *err)
+{
+	struct policy *p = compile(t, policy, err);
+	struct policy_state *next = p ? policy_state_with(t->access->state, p) : NULL;
+	int ret = next ? policy_preview_user(next, login, out, err) : -1;
 
 	policy_state_destroy(next);
 	policy_unref(p);
@@ -305,6 +430,31 @@ static void read_host(const struct tn_node *n, struct node_parts *p)
 	add_attr(p, "node:tsVersion", h.ipn_version);
 }
 
+static void read_attributes(const struct tn_node *n, struct node_parts *p)
+{
+	const struct json *all;
+
+	if (!n->attributes)
+		return;
+	all = json_parse(&p->arena, bytes_str(n->attributes), 0, NULL);
+	json_each (it, all) {
+		const struct json *value = json_get(it, "value");
+		struct policy_posture_attr a = { .name = it->key };
+
+		if (!value || p->n_attrs == ATTRS_MAX)
+			continue;
+		if (json_string(value, &a.text))
+			a.kind = POLICY_ATTR_STRING;
+		else if (json_bool(value, &a.truth))
+			a.kind = POLICY_ATTR_BOOL;
+		else if (json_real(value, &a.number))
+			a.kind = POLICY_ATTR_NUMBER;
+		else
+			continue;
+		p->attrs[p->n_attrs++] = a;
+	}
+}
+
 static struct policy_node describe(const struct tn_node *n, struct node_parts *p)
 {
 	*p = (struct node_parts){ 0 };
@@ -317,6 +467,7 @@ static struct policy_node describe(const struct tn_node *n, struct node_parts *p
 		if (prefix_set_has(&n->advertised, n->approved.v[i]))
 			p->routes[p->n_routes++] = n->approved.v[i];
 	read_host(n, p);
+	read_attributes(n, p);
 	return (struct policy_node){
 		.id = (uint64_t)n->id,
 		.user = n->user ? (uint64_t)n->user->id : 0,

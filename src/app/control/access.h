@@ -16,7 +16,9 @@
 
 struct err;
 struct filterparts;
+struct json_out;
 struct tailnet;
+struct text_set;
 struct tn_node;
 
 /* Routes of a peer as a viewer gets them, behind the peer's own addresses. Shared, counted. */
@@ -54,6 +56,17 @@ void access_ids_fini(struct access_ids *ids);
 int access_load(struct tailnet *t, struct bytes policy, struct access_ids *affected,
 		struct err *err);
 int access_check(struct tailnet *t, struct bytes policy, struct err *err);
+/*
+ * What the API says about a policy: {"message", "data"}; -1 when it is not good. With tests run.
+ */
+int access_report(struct tailnet *t, struct bytes policy, struct json_out *out);
+/* The text in force: the default one when nobody set any. */
+struct bytes access_text(const struct tailnet *t);
+/*
+ * SHA-256 of the text as it is. Tools that push policies hash their file in the canonical layout of
+ * tailscale/hujson: files in that layout (tabs) get the same tag, others are pushed once more.
+ */
+void access_etag(struct bytes text, char out[65]);
 void access_free(struct tailnet *t);
 
 void access_node_changed(struct tn_node *n, struct access_ids *affected); /* new ones too */
@@ -75,11 +88,17 @@ bool access_approves_route(struct tn_node *n, struct prefix route);
 bool access_user_may_tag(struct tailnet *t, int64_t user, const struct bytes *tags, size_t n,
 			 struct bytes *bad);
 
+/* The same for a credential that holds tags. */
+bool access_tags_may_tag(struct tailnet *t, const struct text_set *held, const struct bytes *tags,
+			 size_t n, struct bytes *bad);
+
 /* For people; each appends one JSON value (engine/policy/policy_explain.h says which). */
 int access_explain(struct tailnet *t, struct bytes src, struct bytes dst, struct buf *out,
 		   struct err *err);
 int access_preview_node(struct tn_node *n, struct buf *out, struct err *err);
 int access_preview_user(struct tailnet *t, struct bytes login, struct buf *out, struct err *err);
+int access_preview_user_in(struct tailnet *t, struct bytes policy, struct bytes login,
+			   struct buf *out, struct err *err);
 /* Who gains and who loses what if this policy came into force. */
 int access_compare(struct tailnet *t, struct bytes policy, struct buf *out, struct err *err);
 void access_lint(struct tailnet *t, struct buf *out);

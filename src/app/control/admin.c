@@ -41,44 +41,6 @@ struct tcp_listener *admin_listen(struct control *c, struct err *err)
 	return l;
 }
 
-/* argv: words, --name value, --name=value, --flag. */
-static int sort_words(struct command *cmd, const struct json *argv)
-{
-	const struct json *it = argv ? argv->first : NULL;
-
-	for (; it; it = it->next) {
-		struct command_option *o = &cmd->options[cmd->n_options];
-		struct bytes text, name;
-
-		if (!json_string(it, &text))
-			return err_set(cmd->err, ERR_USAGE, "argv holds texts");
-		if (!bytes_has_prefix(text, "--")) {
-			if (cmd->n_words == COMMAND_WORDS_MAX)
-				return err_set(cmd->err, ERR_USAGE, "too many words");
-			cmd->words[cmd->n_words++] = text;
-			continue;
-		}
-		if (cmd->n_options == COMMAND_OPTIONS_MAX)
-			return err_set(cmd->err, ERR_USAGE, "too many options");
-		name = bytes_from(text, 2);
-		o->value = bytes_str("yes");
-		for (size_t i = 0; i < name.n; i++)
-			if (name.p[i] == '=') {
-				o->value = bytes_from(name, i + 1);
-				name.n = i;
-			}
-		o->name = name;
-		if (text.n == name.n + 2 && !command_is_flag(name)) {
-			it = it->next;
-			if (!it || !json_string(it, &o->value))
-				return err_set(cmd->err, ERR_USAGE, "--%.*s needs a value",
-					       BYTES_FMT(name));
-		}
-		cmd->n_options++;
-	}
-	return 0;
-}
-
 static void on_command(void *arg, struct http_exchange *x, const struct http_request *req)
 {
 	struct control *c = arg;
@@ -96,7 +58,7 @@ static void on_command(void *arg, struct http_exchange *x, const struct http_req
 	cmd.out = &out;
 	v = json_parse(&arena, req->body, 0, &err);
 	(void)json_string(json_get(v, "input"), &cmd.input);
-	if (v && sort_words(&cmd, json_get(v, "argv")) == 0 && command_run(&cmd) == 0)
+	if (v && command_take_argv(&cmd, json_get(v, "argv")) == 0 && command_run(&cmd) == 0)
 		http_reply(x, 200, "application/json", buf_bytes(&body));
 	else
 		http_reply_text(x, 400, "%s", err.text);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "app/control/command.h"
@@ -11,6 +12,9 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/text.h"
+#include "crypto/secret.h"
+#include "io/file.h"
 #include "io/httpc.h"
 #include "io/loop.h"
 #include "io/stream.h"
@@ -215,8 +219,33 @@ static void print_table(struct bytes body)
 	arena_fini(&arena);
 }
 
-static int print_answer(struct answer *a, bool as_json, const char *socket_path)
+struct remote { /* a server elsewhere, and the credential for it */
+	const char *url, *token_file, *ca_file;
+	char token[256];
+};
+
+/* The API says why in JSON. */
+static void print_refusal(const struct answer *a)
 {
+	struct bytes text = buf_bytes(&a->body);
+	const struct json *v;
+	struct arena arena;
+
+	arena_init(&arena, OUTPUT_MAX);
+	v = json_parse(&arena, text, 0, NULL);
+	(void)json_string(json_get(v, "message"), &text);
+	(void)fprintf(stderr, "weft-control: %.*s\n", BYTES_FMT(text));
+	arena_fini(&arena);
+}
+
+static int print_answer(struct answer *a, bool as_json, const char *socket_path,
+			const struct remote *remote)
+{
+	if (a->err.code != ERR_NONE && remote->url) {
+		(void)fprintf(stderr, "weft-control: the server at %s does not answer: %s\n",
+			      remote->url, a->err.text);
+		return 1;
+	}
 	if (a->err.code != ERR_NONE) {
 		(void)fprintf(stderr,
 			      "weft-control: the server does not answer on %s: %s\n"
@@ -225,7 +254,7 @@ static int print_answer(struct answer *a, bool as_json, const char *socket_path)
 		return 1;
 	}
 	if (a->status != 200) {
-		(void)fprintf(stderr, "weft-control: %s\n", buf_cstr(&a->body));
+		print_refusal(a);
 		return 1;
 	}
 	if (as_json)
@@ -259,6 +288,101 @@ static void call(struct loop *loop, const struct config *conf, struct bytes body
 	httpc_destroy(client);
 }
 
+static void on_fetched(void *arg, unsigned status, struct bytes body, const struct err *err)
+{
+	struct answer *a = arg;
+
+	a->status = status;
+	(void)buf_append(&a->body, body);
+	on_done(a, err);
+}
+
+static void call_remote(struct loop *loop, const struct remote *remote, struct bytes body,
+			struct answer *a)
+{
+	char url[512], auth[sizeof(remote->token) + 8];
+	size_t n = strlen(remote->url);
+	struct http_header headers[] = { { bytes_str("authorization"), { 0 } },
+					 { bytes_str("content-type"),
+					   bytes_str("application/json") } };
+	struct http_fetch_conf conf = { .method = "POST",
+					.url = url,
+					.headers = headers,
+					.header_count = 2,
+					.body = body,
+					.body_max = OUTPUT_MAX,
+					.ca_file = remote->ca_file,
+					.on_done = on_fetched,
+					.arg = a };
+
+	(void)snprintf(auth, sizeof(auth), "Bearer %s", remote->token);
+	headers[0].value = bytes_str(auth);
+	(void)snprintf(url, sizeof(url), "%.*s/api/v2/weft/command",
+		       (int)(n && remote->url[n - 1] == '/' ? n - 1 : n), remote->url);
+	if (http_fetch(loop, &conf, &a->err) && !a->done)
+		loop_run(loop);
+	secret_wipe(auth, sizeof(auth));
+}
+
+/* From the file named, else from the environment: never from the command line. */
+static int read_token(struct remote *remote)
+{
+	const char *given = getenv("WEFT_CONTROL_TOKEN");
+	struct bytes text = bytes_str(given ? given : "");
+	struct buf file;
+	struct err err;
+	int ret = 0;
+
+	buf_init(&file, sizeof(remote->token));
+	if (remote->token_file &&
+	    file_read(remote->token_file, sizeof(remote->token), &file, &err) < 0) {
+		(void)fprintf(stderr, "weft-control: %s\n", err.text);
+		ret = -1;
+	} else if (remote->token_file) {
+		text = buf_bytes(&file);
+	}
+	text = text_trim(text);
+	if (ret == 0 && (!text.n || !bytes_to_cstr(text, remote->token, sizeof(remote->token)))) {
+		(void)fprintf(stderr,
+			      "weft-control: --url needs a credential: --token-file FILE, or "
+			      "WEFT_CONTROL_TOKEN in the environment\n");
+		ret = -1;
+	}
+	if (file.p)
+		secret_wipe(file.p, file.n);
+	buf_fini(&file);
+	return ret;
+}
+
+/* Takes --url, --token-file and --ca-file out of argv. */
+static bool take_remote(int *argc, char **argv, struct remote *out)
+{
+	const struct {
+		const char *name;
+		const char **value;
+	} options[] = { { "--url", &out->url },
+			{ "--token-file", &out->token_file },
+			{ "--ca-file", &out->ca_file } };
+	int kept = 0;
+
+	out->url = getenv("WEFT_CONTROL_URL");
+	for (int i = 0; i < *argc; i++) {
+		bool taken = false;
+
+		for (size_t k = 0; k < array_len(options) && !taken; k++) {
+			taken = strcmp(argv[i], options[k].name) == 0;
+			if (taken && i + 1 == *argc)
+				return false;
+			if (taken)
+				*options[k].value = argv[++i];
+		}
+		if (!taken)
+			argv[kept++] = argv[i];
+	}
+	*argc = kept;
+	return true;
+}
+
 static bool take_format(int *argc, char **argv, bool *as_json)
 {
 	int kept = 0;
@@ -284,7 +408,8 @@ void cli_usage(void)
 	buf_init(&b, 1 << 16);
 	(void)buf_append_str(
 	    &b,
-	    "usage: weft-control [--config FILE] COMMAND [-o table|json] [--tailnet NAME]\n\n"
+	    "usage: weft-control [--config FILE] COMMAND [-o table|json] [--tailnet NAME]\n"
+	    "       weft-control --url URL [--token-file FILE] [--ca-file FILE] COMMAND ...\n\n"
 	    "  serve                                                  run the server\n"
 	    "  config   check|show                                    read the configuration\n");
 	command_usage(&b);
@@ -318,6 +443,7 @@ static int read_what_is_given(int *argc, char **argv, struct buf *out)
 int cli_run(struct loop *loop, const struct config *conf, int argc, char **argv)
 {
 	struct answer a = { .loop = loop };
+	struct remote remote = { 0 };
 	bool as_json = false;
 	struct json_out o;
 	struct buf body, input;
@@ -327,6 +453,14 @@ int cli_run(struct loop *loop, const struct config *conf, int argc, char **argv)
 		(void)fprintf(stderr, "weft-control: -o takes table or json\n");
 		return 2;
 	}
+	if (!take_remote(&argc, argv, &remote) || argc < 1) {
+		(void)fprintf(stderr,
+			      "weft-control: --url, --token-file and --ca-file take a value, "
+			      "and a command follows\n");
+		return 2;
+	}
+	if (remote.url && read_token(&remote) < 0)
+		return 2;
 	buf_init(&body, 2 * INPUT_MAX);
 	buf_init(&input, INPUT_MAX);
 	buf_init(&a.body, OUTPUT_MAX);
@@ -339,9 +473,13 @@ int cli_run(struct loop *loop, const struct config *conf, int argc, char **argv)
 	json_key(&o, "input");
 	json_put_string(&o, buf_bytes(&input));
 	json_close_object(&o);
-	call(loop, conf, buf_bytes(&body), &a);
-	ret = print_answer(&a, as_json, conf->admin_socket);
+	if (remote.url)
+		call_remote(loop, &remote, buf_bytes(&body), &a);
+	else
+		call(loop, conf, buf_bytes(&body), &a);
+	ret = print_answer(&a, as_json, conf->admin_socket, &remote);
 out:
+	secret_wipe(&remote, sizeof(remote));
 	buf_fini(&a.body);
 	buf_fini(&input);
 	buf_fini(&body);

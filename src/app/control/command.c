@@ -6,23 +6,26 @@
 #include "base/opt.h"
 #include "base/text.h"
 
+enum { TABLES = 5 };
+
 struct table {
 	const struct verb *verbs;
 	size_t n;
 };
 
-static size_t tables(struct table out[4])
+static size_t tables(struct table out[TABLES])
 {
 	out[0] = (struct table){ command_people, command_people_n };
 	out[1] = (struct table){ command_nodes, command_nodes_n };
 	out[2] = (struct table){ command_network, command_network_n };
 	out[3] = (struct table){ command_dns, command_dns_n };
-	return 4;
+	out[4] = (struct table){ command_access, command_access_n };
+	return TABLES;
 }
 
 static const struct verb *find(struct bytes noun, struct bytes name)
 {
-	struct table t[4];
+	struct table t[TABLES];
 	size_t n = tables(t);
 
 	for (size_t i = 0; i < n; i++)
@@ -60,7 +63,7 @@ bool command_is_flag(struct bytes option)
 
 size_t command_table(struct arena *arena, struct opt_command *out, size_t max)
 {
-	struct table t[4];
+	struct table t[TABLES];
 	size_t n = tables(t), count = 0;
 
 	for (size_t i = 0; i < n; i++)
@@ -78,21 +81,21 @@ size_t command_table(struct arena *arena, struct opt_command *out, size_t max)
 
 void command_usage(struct buf *out)
 {
-	struct table t[4];
+	struct table t[TABLES];
 	size_t n = tables(t);
 
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < t[i].n; j++) {
 			const struct verb *v = &t[i].verbs[j];
 
-			(void)buf_printf(out, "  %-8s %-10s %-34s %s\n", v->noun, v->name, v->args,
+			(void)buf_printf(out, "  %-13s %-10s %-34s %s\n", v->noun, v->name, v->args,
 					 v->says);
 		}
 }
 
 static int no_such(struct command *cmd)
 {
-	struct table t[4];
+	struct table t[TABLES];
 	size_t n = tables(t), distance = 4;
 	const struct verb *best = NULL;
 
@@ -113,6 +116,31 @@ static int no_such(struct command *cmd)
 	return err_set(cmd->err, ERR_USAGE, "no such command; `weft-control --help` lists them");
 }
 
+/* From afar a credential's scopes decide, and its network is the only one. */
+static int may_run(struct command *cmd, const struct verb *v)
+{
+	char scope[48];
+
+	if (!cmd->limits)
+		return 0;
+	if (v->scope == SCOPE_NONE)
+		return err_set(cmd->err, ERR_AUTH, "`%s %s` works on the server itself only",
+			       v->noun, v->name);
+	if (!scopes_allow(cmd->limits, v->scope, v->write))
+		return err_set(cmd->err, ERR_AUTH, "this needs the scope %s",
+			       scope_name(v->scope, v->write, scope));
+	return 0;
+}
+
+static struct tailnet *tailnet_of(const struct command *cmd, struct bytes wish)
+{
+	struct tailnet *first = list_entry(cmd->c->model.tailnets.next, struct tailnet, link);
+	struct tailnet *own = cmd->tailnet ? cmd->tailnet : first;
+	struct tailnet *t = wish.n ? model_tailnet(&cmd->c->model, wish) : own;
+
+	return cmd->limits && t != own ? NULL : t;
+}
+
 int command_run(struct command *cmd)
 {
 	struct bytes wish = command_option(cmd, "tailnet");
@@ -122,8 +150,7 @@ int command_run(struct command *cmd)
 		cmd->words[cmd->n_words++] = bytes_str("list");
 	if (cmd->n_words < 2)
 		return err_set(cmd->err, ERR_USAGE, "say what: `weft-control --help` lists it all");
-	cmd->tailnet = wish.n ? model_tailnet(&cmd->c->model, wish)
-			      : list_entry(cmd->c->model.tailnets.next, struct tailnet, link);
+	cmd->tailnet = tailnet_of(cmd, wish);
 	if (!cmd->tailnet)
 		return err_set(cmd->err, ERR_USAGE, "there is no tailnet %.*s", BYTES_FMT(wish));
 	v = find(cmd->words[0], cmd->words[1]);
@@ -132,7 +159,47 @@ int command_run(struct command *cmd)
 	if (command_args(cmd) < v->min_words)
 		return err_set(cmd->err, ERR_USAGE, "usage: weft-control %s %s %s", v->noun,
 			       v->name, v->args);
+	if (may_run(cmd, v) < 0)
+		return -1;
 	return v->run(cmd);
+}
+
+/* argv: words, --name value, --name=value, --flag. */
+int command_take_argv(struct command *cmd, const struct json *argv)
+{
+	const struct json *it = argv ? argv->first : NULL;
+
+	for (; it; it = it->next) {
+		struct command_option *o = &cmd->options[cmd->n_options];
+		struct bytes text, name;
+
+		if (!json_string(it, &text))
+			return err_set(cmd->err, ERR_USAGE, "argv holds texts");
+		if (!bytes_has_prefix(text, "--")) {
+			if (cmd->n_words == COMMAND_WORDS_MAX)
+				return err_set(cmd->err, ERR_USAGE, "too many words");
+			cmd->words[cmd->n_words++] = text;
+			continue;
+		}
+		if (cmd->n_options == COMMAND_OPTIONS_MAX)
+			return err_set(cmd->err, ERR_USAGE, "too many options");
+		name = bytes_from(text, 2);
+		o->value = bytes_str("yes");
+		for (size_t i = 0; i < name.n; i++)
+			if (name.p[i] == '=') {
+				o->value = bytes_from(name, i + 1);
+				name.n = i;
+			}
+		o->name = name;
+		if (text.n == name.n + 2 && !command_is_flag(name)) {
+			it = it->next;
+			if (!it || !json_string(it, &o->value))
+				return err_set(cmd->err, ERR_USAGE, "--%.*s needs a value",
+					       BYTES_FMT(name));
+		}
+		cmd->n_options++;
+	}
+	return 0;
 }
 
 struct bytes command_option(const struct command *cmd, const char *name)

@@ -14,6 +14,8 @@ struct control;
 struct err;
 struct json_out;
 struct opt_command;
+struct json;
+struct scopes;
 struct tailnet;
 
 enum { COMMAND_WORDS_MAX = 32, COMMAND_OPTIONS_MAX = 16 };
@@ -24,18 +26,21 @@ struct command_option {
 
 struct command {
 	struct control *c;
-	struct tailnet *tailnet;               /* --tailnet, or the first */
+	struct tailnet *tailnet; /* as set before: from afar; then --tailnet, or the first */
 	struct bytes words[COMMAND_WORDS_MAX]; /* noun and verb first */
 	size_t n_words;
 	struct command_option options[COMMAND_OPTIONS_MAX];
 	size_t n_options;
 	struct bytes input; /* standard input, for verbs that read one */
 	const char *actor;
-	struct json_out *out; /* exactly one value */
+	const struct scopes *limits; /* of a credential from afar; NULL: whoever has the socket */
+	struct json_out *out;        /* exactly one value */
 	struct err *err;
 };
 
-/* -1 with a sentence for the person. */
+/* Sorts a list of texts into words and options. */
+int command_take_argv(struct command *cmd, const struct json *argv);
+/* -1 with a sentence for the person; ERR_AUTH: the limits say no. */
 int command_run(struct command *cmd);
 /* The table as usage text. */
 void command_usage(struct buf *out);

@@ -287,13 +287,13 @@ static int dns_record(struct command *cmd)
 
 // clang-format off
 const struct verb command_dns[] = {
-	{ "dns", "get", "", "resolvers, split DNS, records", 0, false, dns_get },
-	{ "dns", "set", "[FILE]", "JSON with Resolvers, Routes, Domains, ExtraRecords", 0, true, dns_set },
-	{ "dns", "nameservers", "RESOLVER...|none", "who is asked for all other names", 1, false, dns_nameservers },
-	{ "dns", "override", "on|off", "before the nodes' own resolvers, or only without any", 1, false, dns_override },
-	{ "dns", "split", "SUFFIX RESOLVER...|none", "who is asked for names under a suffix", 2, false, dns_split },
-	{ "dns", "search", "DOMAIN...|none", "search domains, behind the network's own", 1, false, dns_search },
-	{ "dns", "record", "add|remove NAME [ADDRESS]", "one extra record", 2, false, dns_record },
+	{ "dns", "get", "", "resolvers, split DNS, records", 0, false, dns_get, SCOPE_DNS, false },
+	{ "dns", "set", "[FILE]", "JSON with Resolvers, Routes, Domains, ExtraRecords", 0, true, dns_set, SCOPE_DNS, true },
+	{ "dns", "nameservers", "RESOLVER...|none", "who is asked for all other names", 1, false, dns_nameservers, SCOPE_DNS, true },
+	{ "dns", "override", "on|off", "before the nodes' own resolvers, or only without any", 1, false, dns_override, SCOPE_DNS, true },
+	{ "dns", "split", "SUFFIX RESOLVER...|none", "who is asked for names under a suffix", 2, false, dns_split, SCOPE_DNS, true },
+	{ "dns", "search", "DOMAIN...|none", "search domains, behind the network's own", 1, false, dns_search, SCOPE_DNS, true },
+	{ "dns", "record", "add|remove NAME [ADDRESS]", "one extra record", 2, false, dns_record, SCOPE_DNS, true },
 };
 // clang-format on
 const size_t command_dns_n = array_len(command_dns);

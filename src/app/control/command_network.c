@@ -125,8 +125,8 @@ static int policy_fix(struct command *cmd)
 	buf_init(&text, ANSWER_MAX);
 	access_fix(cmd->tailnet, &text);
 	if (text.bad)
-		ret = err_set(cmd->err, ERR_LIMIT, "the policy is longer than %d bytes",
-			      ANSWER_MAX);
+		ret =
+		    err_set(cmd->err, ERR_LIMIT, "the policy is longer than %d bytes", ANSWER_MAX);
 	else
 		put_text_object(cmd->out, "policy", buf_bytes(&text));
 	buf_fini(&text);
@@ -163,18 +163,18 @@ static int server_status(struct command *cmd)
 
 // clang-format off
 const struct verb command_network[] = {
-	{ "policy", "get", "", "the policy in force", 0, false, policy_get },
-	{ "policy", "set", "[FILE]", "check it and put it in force", 0, true, policy_set },
-	{ "policy", "check", "[FILE]", "check it only", 0, true, policy_check },
-	{ "policy", "explain", "SRC DST[:PORT][/PROTO]", "allowed or not, by which line, through what", 2, false, policy_explain_why },
-	{ "policy", "preview", "NODE|LOGIN", "what one node gets; the rules that name a user", 1, false, policy_preview },
-	{ "policy", "diff", "[FILE]", "who would gain and who would lose what", 0, true, policy_diff },
-	{ "policy", "lint", "", "rules nobody can use, names nothing refers to", 0, false, policy_lint_now },
-	{ "policy", "fix", "", "the policy in force with the safe fixes of lint; changes nothing", 0, false, policy_fix },
-	{ "policy", "format", "[FILE]", "the canonical layout, comments kept", 0, true, policy_format },
-	{ "policy", "history", "", "earlier policies", 0, false, policy_history },
-	{ "policy", "rollback", "ID", "put an earlier one in force", 1, false, policy_rollback },
-	{ "server", "status", "", "counters and the server's key", 0, false, server_status },
+	{ "policy", "get", "", "the policy in force", 0, false, policy_get, SCOPE_POLICY_FILE, false },
+	{ "policy", "set", "[FILE]", "check it and put it in force", 0, true, policy_set, SCOPE_POLICY_FILE, true },
+	{ "policy", "check", "[FILE]", "check it only", 0, true, policy_check, SCOPE_POLICY_FILE, false },
+	{ "policy", "explain", "SRC DST[:PORT][/PROTO]", "allowed or not, by which line, through what", 2, false, policy_explain_why, SCOPE_POLICY_FILE, false },
+	{ "policy", "preview", "NODE|LOGIN", "what one node gets; the rules that name a user", 1, false, policy_preview, SCOPE_POLICY_FILE, false },
+	{ "policy", "diff", "[FILE]", "who would gain and who would lose what", 0, true, policy_diff, SCOPE_POLICY_FILE, false },
+	{ "policy", "lint", "", "rules nobody can use, names nothing refers to", 0, false, policy_lint_now, SCOPE_POLICY_FILE, false },
+	{ "policy", "fix", "", "the policy in force with the safe fixes of lint; changes nothing", 0, false, policy_fix, SCOPE_POLICY_FILE, false },
+	{ "policy", "format", "[FILE]", "the canonical layout, comments kept", 0, true, policy_format, SCOPE_POLICY_FILE, false },
+	{ "policy", "history", "", "earlier policies", 0, false, policy_history, SCOPE_POLICY_FILE, false },
+	{ "policy", "rollback", "ID", "put an earlier one in force", 1, false, policy_rollback, SCOPE_POLICY_FILE, true },
+	{ "server", "status", "", "counters and the server's key", 0, false, server_status, SCOPE_NONE, false },
 };
 // clang-format on
 const size_t command_network_n = array_len(command_network);

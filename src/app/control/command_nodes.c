@@ -330,20 +330,20 @@ static int routes_revoke(struct command *cmd)
 
 // clang-format off
 const struct verb command_nodes[] = {
-	{ "nodes", "list", "", "all nodes", 0, false, nodes_list },
-	{ "nodes", "show", "NODE", "one node; NODE is a name, id or address", 1, false, nodes_show },
-	{ "nodes", "logins", "", "logins that wait for a person", 0, false, nodes_logins },
-	{ "nodes", "approve", "LOGIN-ID --user LOGIN", "finish such a login", 1, false, nodes_approve },
-	{ "nodes", "deny", "LOGIN-ID", "refuse it", 1, false, nodes_deny },
-	{ "nodes", "authorize", "NODE", "device approval", 1, false, nodes_authorize },
-	{ "nodes", "rename", "NODE NAME", "fix a name; host name changes no longer matter", 2, false, nodes_rename },
-	{ "nodes", "expire", "NODE", "must log in again", 1, false, nodes_expire },
-	{ "nodes", "extend", "NODE [--expiry 180d]", "a later expiry, or none", 1, false, nodes_extend },
-	{ "nodes", "tag", "NODE TAGS", "make it a tagged node", 2, false, nodes_tag },
-	{ "nodes", "delete", "NODE", "remove it from the network", 1, false, nodes_delete },
-	{ "routes", "list", "", "offered and approved subnets", 0, false, routes_list },
-	{ "routes", "approve", "NODE PREFIX,...|exit", "let it serve them", 2, false, routes_approve },
-	{ "routes", "revoke", "NODE PREFIX,...|exit", "take that back", 2, false, routes_revoke },
+	{ "nodes", "list", "", "all nodes", 0, false, nodes_list, SCOPE_DEVICES_CORE, false },
+	{ "nodes", "show", "NODE", "one node; NODE is a name, id or address", 1, false, nodes_show, SCOPE_DEVICES_CORE, false },
+	{ "nodes", "logins", "", "logins that wait for a person", 0, false, nodes_logins, SCOPE_NONE, false },
+	{ "nodes", "approve", "LOGIN-ID --user LOGIN", "finish such a login", 1, false, nodes_approve, SCOPE_NONE, false },
+	{ "nodes", "deny", "LOGIN-ID", "refuse it", 1, false, nodes_deny, SCOPE_NONE, false },
+	{ "nodes", "authorize", "NODE", "device approval", 1, false, nodes_authorize, SCOPE_DEVICES_CORE, true },
+	{ "nodes", "rename", "NODE NAME", "fix a name; host name changes no longer matter", 2, false, nodes_rename, SCOPE_DEVICES_CORE, true },
+	{ "nodes", "expire", "NODE", "must log in again", 1, false, nodes_expire, SCOPE_DEVICES_CORE, true },
+	{ "nodes", "extend", "NODE [--expiry 180d]", "a later expiry, or none", 1, false, nodes_extend, SCOPE_DEVICES_CORE, true },
+	{ "nodes", "tag", "NODE TAGS", "make it a tagged node", 2, false, nodes_tag, SCOPE_ALL, true },
+	{ "nodes", "delete", "NODE", "remove it from the network", 1, false, nodes_delete, SCOPE_DEVICES_CORE, true },
+	{ "routes", "list", "", "offered and approved subnets", 0, false, routes_list, SCOPE_DEVICES_ROUTES, false },
+	{ "routes", "approve", "NODE PREFIX,...|exit", "let it serve them", 2, false, routes_approve, SCOPE_DEVICES_ROUTES, true },
+	{ "routes", "revoke", "NODE PREFIX,...|exit", "take that back", 2, false, routes_revoke, SCOPE_DEVICES_ROUTES, true },
 };
 // clang-format on
 const size_t command_nodes_n = array_len(command_nodes);

@@ -1,7 +1,10 @@
 /* Commands about users, auth keys, tailnets, and the audit log. */
+#include <stdio.h>
+
 #include "app/control/authkey.h"
 #include "app/control/command_priv.h"
 #include "app/control/password.h"
+#include "app/control/person.h"
 #include "app/control/store.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -68,6 +71,9 @@ static int users_create(struct command *cmd)
 		return err_set(cmd->err, ERR_USAGE, "user %s exists", text);
 	if (parse_role(cmd, command_option(cmd, "role"), &role) < 0)
 		return -1;
+	if (cmd->limits && role != ROLE_MEMBER)
+		return err_set(cmd->err, ERR_AUTH,
+			       "roles are given on the server itself or by the API");
 	u = model_add_user(&cmd->c->model, cmd->tailnet, 0, text);
 	u->role = role;
 	u->created = wall_now();
@@ -87,6 +93,7 @@ static int users_create(struct command *cmd)
 
 static int users_delete(struct command *cmd)
 {
+	char login[LOGIN_MAX + 1];
 	struct tn_user *u;
 
 	if (command_user(cmd, command_word(cmd, 0), &u) < 0)
@@ -99,13 +106,11 @@ static int users_delete(struct command *cmd)
 		if (list_entry(it, struct auth_key, link)->user == u)
 			return err_set(cmd->err, ERR_USAGE,
 				       "%s still has auth keys; delete them first", u->login);
-	if (store_delete_user(cmd->c->store, u, cmd->err) < 0 ||
-	    command_done(cmd, "user.delete", u->login, "") < 0)
-		return -1;
 	put_user(cmd->out, u);
-	model_remove_user(u);
-	core_users_changed(cmd->c, cmd->tailnet);
-	return 0;
+	(void)snprintf(login, sizeof(login), "%s", u->login);
+	if (person_delete(cmd->c, u, cmd->err) < 0)
+		return -1;
+	return command_done(cmd, "user.delete", login, "");
 }
 
 static int users_role(struct command *cmd)
@@ -364,20 +369,20 @@ static int backup_create(struct command *cmd)
 
 // clang-format off
 const struct verb command_people[] = {
-	{ "users", "list", "", "who may log in", 0, false, users_list },
-	{ "users", "create", "LOGIN [--name N] [--role R]", "add a user", 1, false, users_create },
-	{ "users", "delete", "LOGIN", "remove a user without nodes and keys", 1, false, users_delete },
-	{ "users", "role", "LOGIN ROLE", "change a role", 2, false, users_role },
-	{ "users", "password", "LOGIN < FILE", "set the password for the login page", 1, true, users_password },
-	{ "keys", "list", "", "auth keys, without their secrets", 0, false, keys_list },
-	{ "keys", "create", "--user LOGIN | --tags T,... [...]", "make one: --reusable --ephemeral --preauthorized --expiry 24h", 0, false, keys_create },
-	{ "keys", "revoke", "ID", "no new nodes by this key", 1, false, keys_revoke },
-	{ "keys", "delete", "ID", "forget a key", 1, false, keys_delete },
-	{ "tailnets", "list", "", "the networks of this server", 0, false, tailnets_list },
-	{ "tailnets", "create", "NAME --domain SUFFIX", "add a network", 1, false, tailnets_create },
-	{ "tailnets", "set", "[--device-approval on|off] [--key-expiry 180d]", "change one", 0, false, tailnets_set },
-	{ "audit", "list", "", "the last changes", 0, false, audit_list },
-	{ "backup", "create", "PATH", "copy the database while it runs", 1, false, backup_create },
+	{ "users", "list", "", "who may log in", 0, false, users_list, SCOPE_USERS, false },
+	{ "users", "create", "LOGIN [--name N] [--role R]", "add a user", 1, false, users_create, SCOPE_USERS, true },
+	{ "users", "delete", "LOGIN", "remove a user without nodes and keys", 1, false, users_delete, SCOPE_NONE, false },
+	{ "users", "role", "LOGIN ROLE", "change a role", 2, false, users_role, SCOPE_NONE, false },
+	{ "users", "password", "LOGIN < FILE", "set the password for the login page", 1, true, users_password, SCOPE_NONE, false },
+	{ "keys", "list", "", "auth keys, without their secrets", 0, false, keys_list, SCOPE_AUTH_KEYS, false },
+	{ "keys", "create", "--user LOGIN | --tags T,... [...]", "make one: --reusable --ephemeral --preauthorized --expiry 24h", 0, false, keys_create, SCOPE_ALL, true },
+	{ "keys", "revoke", "ID", "no new nodes by this key", 1, false, keys_revoke, SCOPE_AUTH_KEYS, true },
+	{ "keys", "delete", "ID", "forget a key", 1, false, keys_delete, SCOPE_AUTH_KEYS, true },
+	{ "tailnets", "list", "", "the networks of this server", 0, false, tailnets_list, SCOPE_NONE, false },
+	{ "tailnets", "create", "NAME --domain SUFFIX", "add a network", 1, false, tailnets_create, SCOPE_NONE, false },
+	{ "tailnets", "set", "[--device-approval on|off] [--key-expiry 180d]", "change one", 0, false, tailnets_set, SCOPE_FEATURE_SETTINGS, true },
+	{ "audit", "list", "", "the last changes", 0, false, audit_list, SCOPE_LOGS_CONFIGURATION, false },
+	{ "backup", "create", "PATH", "copy the database while it runs", 1, false, backup_create, SCOPE_NONE, false },
 };
 // clang-format on
 const size_t command_people_n = array_len(command_people);

@@ -5,6 +5,7 @@
 
 #include "app/control/command.h"
 #include "app/control/core.h"
+#include "app/control/scope.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/wall.h"
@@ -14,9 +15,13 @@ struct verb {
 	size_t min_words; /* behind noun and verb */
 	bool reads_input;
 	int (*run)(struct command *cmd);
+	enum scope scope; /* what a credential needs from afar; SCOPE_NONE: only on the server */
+	bool write;
 };
-extern const struct verb command_people[], command_nodes[], command_network[], command_dns[];
-extern const size_t command_people_n, command_nodes_n, command_network_n, command_dns_n;
+extern const struct verb command_people[], command_nodes[], command_network[], command_dns[],
+    command_access[];
+extern const size_t command_people_n, command_nodes_n, command_network_n, command_dns_n,
+    command_access_n;
 
 static inline struct bytes command_word(const struct command *cmd, size_t i)
 {

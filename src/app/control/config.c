@@ -8,6 +8,7 @@
 #include "base/ip.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "wire/url.h"
 
 enum opt_kind { OPT_TEXT, OPT_BOOL, OPT_NUMBER };
 
@@ -39,6 +40,16 @@ static const struct opt opts[] = {
 	{ "key_expiry_days",   NUMBER(key_expiry_days), "0",   "days until users' nodes must log in again; 0: never" },
 	{ "ephemeral_grace_s", NUMBER(ephemeral_grace_s), "600", "seconds until an ephemeral node that left is deleted" },
 	{ "device_approval",   BOOL(device_approval),   "no",  "an admin approves each new node" },
+	{ "oidc_issuer",       TEXT(oidc_issuer),       "",    "URL of the identity provider; empty: local users with passwords" },
+	{ "oidc_client_id",    TEXT(oidc_client_id),    "",    "this server's name there" },
+	{ "oidc_client_secret_file", TEXT(oidc_client_secret_file), "", "file with its secret; empty: a public client" },
+	{ "oidc_scopes",       TEXT(oidc_scopes),       "openid profile email", "what to ask the provider for" },
+	{ "oidc_groups_claim", TEXT(oidc_groups_claim), "groups", "claim with a person's groups, such as realm_access.roles" },
+	{ "oidc_allowed_domains", TEXT(oidc_allowed_domains), "", "domains of verified addresses that may log in; *: everybody" },
+	{ "oidc_allowed_users", TEXT(oidc_allowed_users), "",  "addresses or subjects that may log in" },
+	{ "oidc_allowed_groups", TEXT(oidc_allowed_groups), "", "groups whose members may log in" },
+	{ "oidc_unverified_email", BOOL(oidc_unverified_email), "no", "trust addresses that the provider did not verify" },
+	{ "oidc_ca_file",      TEXT(oidc_ca_file),      "",    "CA certificates for the provider (PEM); empty: the system's" },
 	{ "admin_socket",      TEXT(admin_socket),      "",    "unix socket of the command line; empty: STATE_DIR/admin.sock" },
 	{ "trusted_proxies",   TEXT(trusted_proxies),   "",    "addresses or prefixes whose X-Forwarded-For is believed" },
 	{ "connections_per_minute", NUMBER(connections_per_minute), "30000", "new connections of nodes that one address may make" },
@@ -229,6 +240,32 @@ static bool is_below(struct bytes host, struct bytes domain)
 	return host.n == domain.n || host.p[host.n - domain.n - 1] == '.';
 }
 
+static bool is_loopback(struct bytes host)
+{
+	struct ip ip;
+
+	return bytes_equal_str(host, "localhost") || (ip_parse(&ip, host) && ip_is_loopback(ip));
+}
+
+static int finish_oidc(const struct config *c, struct err *err)
+{
+	struct bytes issuer = bytes_str(c->oidc_issuer);
+	struct url url;
+
+	if (!issuer.n)
+		return 0;
+	if (!url_parse(&url, issuer) || (!url.tls && !is_loopback(url.host)))
+		return err_set(err, ERR_USAGE, "oidc_issuer takes a URL that starts with https://");
+	if (!c->oidc_client_id[0])
+		return err_set(err, ERR_USAGE, "oidc_issuer needs oidc_client_id beside it");
+	if (!c->oidc_allowed_domains[0] && !c->oidc_allowed_users[0] && !c->oidc_allowed_groups[0])
+		return err_set(err, ERR_USAGE,
+			       "say who may log in: oidc_allowed_domains, oidc_allowed_users or "
+			       "oidc_allowed_groups (oidc_allowed_users: \"*\" for everybody the "
+			       "provider knows)");
+	return 0;
+}
+
 int config_finish(struct config *c, struct err *err)
 {
 	bool tls = c->tls_cert[0] || c->tls_self_signed[0];
@@ -260,6 +297,8 @@ int config_finish(struct config *c, struct err *err)
 			       "base_domain %s holds the server's own name %.*s: nodes would look"
 			       " for it inside the network; choose another, such as net.%s",
 			       c->base_domain, BYTES_FMT(host), c->base_domain);
+	if (finish_oidc(c, err) < 0)
+		return -1;
 	if (!c->relay_host[0])
 		(void)bytes_to_cstr(host, c->relay_host, sizeof(c->relay_host));
 	if (!c->admin_socket[0] &&

@@ -24,6 +24,11 @@ struct config {
 	int64_t key_expiry_days; /* of new nodes of users; 0: never */
 	int64_t ephemeral_grace_s;
 	bool device_approval;
+	char oidc_issuer[256]; /* empty: users of this server log in by password */
+	char oidc_client_id[200], oidc_client_secret_file[256];
+	char oidc_scopes[200], oidc_groups_claim[200], oidc_ca_file[256];
+	char oidc_allowed_domains[1024], oidc_allowed_users[2048], oidc_allowed_groups[1024];
+	bool oidc_unverified_email;
 	char admin_socket[256];         /* empty: STATE_DIR/admin.sock */
 	char trusted_proxies[512];      /* whose X-Forwarded-For counts */
 	int64_t connections_per_minute; /* of one address */

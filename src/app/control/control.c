@@ -4,11 +4,13 @@
 #include <zstd.h>
 
 #include "app/control/admin.h"
+#include "app/control/attributes.h"
 #include "app/control/core.h"
 #include "app/control/derpmap.h"
 #include "app/control/front.h"
 #include "app/control/machine.h"
 #include "app/control/mapstream.h"
+#include "app/control/oidc_login.h"
 #include "app/control/store.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -22,7 +24,13 @@
 #include "part/derp_server/derp_server.h"
 #include "part/stun_server.h"
 
-enum { PRUNE_MS = 60000, CHANGES_KEPT = 100000, SWEEP_MS = 1000, LOGIN_PER_MINUTE = 20 };
+enum {
+	PRUNE_MS = 60000,
+	CHANGES_KEPT = 100000,
+	SWEEP_MS = 1000,
+	LOGIN_PER_MINUTE = 20,
+	REFUSED_PER_MINUTE = 60,
+};
 
 /* ---- timers ---- */
 
@@ -50,12 +58,24 @@ static void go_offline(struct control *c, struct tn_node *n)
 		core_commit_soon(c);
 }
 
+static void end_attributes(struct control *c, struct tn_node *n)
+{
+	struct err err;
+
+	if (!attributes_prune(n, wall_now()))
+		return;
+	if (store_put_attributes(c->store, n, &err) == 0)
+		core_commit_soon(c);
+	core_node_changed(c, n);
+}
+
 /* True when n was deleted. */
 static bool sweep_node(struct control *c, struct tn_node *n)
 {
 	int64_t away, grace;
 	struct err err;
 
+	end_attributes(c, n);
 	if (n->streams_open || !n->offline_since.ns)
 		return false;
 	away = mono_since_ms(loop_now(c->loop), n->offline_since) / 1000;
@@ -85,6 +105,23 @@ static void prune(struct control *c)
 		core_commit_soon(c);
 }
 
+/* Minted tokens are forgotten when their hour is over; what people made stays, to be seen. */
+static void sweep_tokens(struct control *c)
+{
+	struct wall now = wall_now();
+	struct err err;
+
+	list_each_safe (it, &c->tokens.all) {
+		struct token *k = list_entry(it, struct token, link);
+
+		if (k->kind != TOKEN_ACCESS || k->expiry.ns > now.ns)
+			continue;
+		if (store_delete_token(c->store, k, &err) == 0)
+			core_commit_soon(c);
+		token_remove(&c->tokens, k);
+	}
+}
+
 static void on_sweep(struct io_timer *timer)
 {
 	struct control *c = container_of(timer, struct control, sweep_timer);
@@ -97,6 +134,7 @@ static void on_sweep(struct io_timer *timer)
 	}
 	logins_expire(&c->logins, loop_now(c->loop));
 	prune(c);
+	sweep_tokens(c);
 	io_timer_in_ms(c->loop, &c->sweep_timer, SWEEP_MS);
 }
 
@@ -175,6 +213,7 @@ static int open_store(struct control *c, struct err *err)
 		return -1;
 	c->store = store_open(path, err);
 	if (!c->store || store_load(c->store, &c->model, err) < 0 ||
+	    store_load_tokens(c->store, &c->model, &c->tokens, err) < 0 ||
 	    store_secret(c->store, "noise key", &c->noise_key, err) < 0 ||
 	    first_tailnet(c, err) < 0 || store_commit(c->store, err) < 0)
 		return -1;
@@ -330,13 +369,16 @@ struct control *control_create(struct loop *loop, const struct config *conf, str
 	logins_init(&c->logins);
 	rate_init(&c->login_rate, LOGIN_PER_MINUTE);
 	rate_init(&c->connect_rate, (unsigned)conf->connections_per_minute);
+	rate_init(&c->refused_rate, REFUSED_PER_MINUTE);
+	tokens_init(&c->tokens);
 	core_init(c);
 	buf_init(&c->derp_map, DERPMAP_MAX);
 	io_timer_init(&c->commit_timer, on_commit);
 	io_timer_init(&c->sweep_timer, on_sweep);
 	c->zstd = ZSTD_createCCtx();
 	if (open_store(c, err) < 0 || open_relay(c, err) < 0 || open_tls(c, err) < 0 ||
-	    open_relay_tls(c, err) < 0 || load_derp_map(c, err) < 0) {
+	    open_relay_tls(c, err) < 0 || load_derp_map(c, err) < 0 ||
+	    oidc_login_open(c, err) < 0) {
 		control_destroy(c);
 		return NULL;
 	}
@@ -431,6 +473,7 @@ void control_destroy(struct control *c)
 		}
 	if (c->store)
 		(void)core_commit_now(c, &err);
+	oidc_login_close(c->oidc);
 	logins_fini(&c->logins);
 	derp_server_destroy(c->derp);
 	stun_server_destroy(c->stun);
@@ -442,6 +485,7 @@ void control_destroy(struct control *c)
 	core_fini(c);
 	list_each (it, &c->model.tailnets)
 		access_free(list_entry(it, struct tailnet, link));
+	tokens_fini(&c->tokens);
 	model_fini(&c->model);
 	store_close(c->store);
 	tls_sniff_destroy(c->sniff);

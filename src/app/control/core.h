@@ -12,6 +12,7 @@
 #include "app/control/mapview.h"
 #include "app/control/model.h"
 #include "app/control/rate.h"
+#include "app/control/token.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/rand.h"
@@ -22,6 +23,7 @@ struct derp_server;
 struct err;
 struct http_exchange;
 struct httpd;
+struct oidc_login;
 struct store;
 struct stun_server;
 struct tcp_listener;
@@ -76,6 +78,9 @@ struct control {
 	struct buf derp_map;
 	uint64_t derp_hash;
 	struct logins logins;
+	struct oidc_login *oidc; /* NULL: people log in by password */
+	struct tokens tokens;
+	struct rate refused_rate; /* credentials that were wrong */
 	struct rate login_rate, connect_rate;
 	ZSTD_CCtx *zstd;
 	size_t keepalive_zstd; /* length of a compressed keep-alive, 0: not known yet */

@@ -4,7 +4,9 @@
 
 #include "app/control/core.h"
 #include "app/control/machine.h"
+#include "app/control/oidc_login.h"
 #include "app/control/page.h"
+#include "app/control/rest.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -267,6 +269,9 @@ static const struct httpd_route routes[] = {
 	{ NULL, "/ts2021", on_ts2021, 0 },
 	{ "GET", "/a/{token}", page_login, 0 },
 	{ "POST", "/a/{token}", page_login_post, 8192 },
+	{ "POST", "/a/{token}/confirm", page_confirm_post, 8192 },
+	{ "GET", "/oidc/callback", oidc_login_callback, 0 },
+	REST_ROUTES,
 	{ "GET", "/health", on_health, 0 },
 	{ "GET", "/metrics", on_metrics, 0 },
 	{ "GET", "/derpmap/default", on_derp_map, 0 },

@@ -88,6 +88,13 @@ static void random_token(struct rng *rng, char out[LOGIN_TOKEN_SIZE])
 	text_hex(bytes_of(raw, sizeof(raw)), out);
 }
 
+void login_prove(struct login *login, struct rng *rng, int64_t tailnet, int64_t user)
+{
+	login->tailnet_id = tailnet;
+	login->user_id = user;
+	random_token(rng, login->confirm);
+}
+
 static void drop_older(struct logins *l, const struct key *machine)
 {
 	list_each_safe (it, &l->all) {

@@ -32,8 +32,11 @@ struct login {
 	bool ephemeral;
 	int64_t version;
 	struct mono expires;
-	unsigned tries;     /* wrong passwords */
-	struct list parked; /* struct login_wait */
+	unsigned tries; /* wrong passwords */
+	/* A person proved who they are and was asked once more: who, and what their page knows. */
+	int64_t tailnet_id, user_id;
+	char confirm[LOGIN_TOKEN_SIZE]; /* "": nobody yet */
+	struct list parked;             /* struct login_wait */
 	struct list link;
 };
 
@@ -51,6 +54,8 @@ struct login *login_add(struct logins *l, struct rng *rng, struct mono now,
 struct login *login_find(struct logins *l, struct bytes token, struct mono now);
 void login_remove(struct logins *l, struct login *login); /* parked exchanges are dropped */
 void logins_expire(struct logins *l, struct mono now);
+/* Nobody but the page that is shown now can finish this login. */
+void login_prove(struct login *login, struct rng *rng, int64_t tailnet, int64_t user);
 /* Parks x until login_next_parked() hands it out. False when too many wait already. */
 bool login_park(struct login *login, struct http_exchange *x);
 struct http_exchange *login_next_parked(struct login *login); /* NULL when there is none left */

@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -100,6 +101,8 @@ static int fence(const struct config *conf, const struct log *log, struct err *e
 	sandbox_paths_add_folder_of(&read, conf->tls_cert);
 	sandbox_paths_add_folder_of(&read, conf->tls_key);
 	sandbox_paths_add_folder_of(&read, conf->derp_map);
+	sandbox_paths_add_folder_of(&read, conf->oidc_ca_file);
+	sandbox_paths_add_folder_of(&read, conf->oidc_client_secret_file);
 	sandbox_paths_add(&write, conf->state_dir);
 	sandbox_paths_add_folder_of(&write, conf->admin_socket);
 	if (file_mkdirs(conf->state_dir, 0700, err) == 0 &&
@@ -200,8 +203,11 @@ static bool about(int argc, char **argv, int *status)
 	struct opt_program program = {
 		.name = "weft-control",
 		.help = "the coordination server of a Weft network",
-		.description =
-		    "Commands but serve and config talk to the running server by its local socket.",
+		.description = "Commands but serve and config talk to the running server by its "
+			       "local socket, or with "
+			       "--url URL to one elsewhere: the credential comes from --token-file "
+			       "or the variable "
+			       "WEFT_CONTROL_TOKEN.",
 		.commands = commands,
 		.example = "  weft-control serve\n  weft-control users create alice@example.com\n"
 			   "  weft-control keys create --user alice@example.com\n",
@@ -218,6 +224,17 @@ static bool about(int argc, char **argv, int *status)
 	(void)opt_common(&program, WEFT_VERSION, argc, argv, status);
 	arena_fini(&arena);
 	return true;
+}
+
+/* Commands for a server elsewhere need no configuration of a server here. */
+static bool is_for_afar(int argc, char **argv)
+{
+	if (strcmp(argv[0], "serve") == 0 || strcmp(argv[0], "config") == 0)
+		return false;
+	for (int i = 0; i < argc; i++)
+		if (strcmp(argv[i], "--url") == 0)
+			return true;
+	return getenv("WEFT_CONTROL_URL") != NULL;
 }
 
 int control_main(int argc, char **argv, char *const *environment)
@@ -241,7 +258,9 @@ int control_main(int argc, char **argv, char *const *environment)
 		cli_usage();
 		return argc ? 0 : 2;
 	}
-	if (read_config(&conf, path, environment, &err) < 0)
+	if (is_for_afar(argc, argv))
+		config_defaults(&conf);
+	else if (read_config(&conf, path, environment, &err) < 0)
 		return complain(&err);
 	if (strcmp(argv[0], "config") == 0)
 		return config_command(&conf, argc, argv);

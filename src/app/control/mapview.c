@@ -121,11 +121,13 @@ static bool profile_is_due(struct mapview *v, int64_t id, uint64_t rev)
 	return true;
 }
 
-static void put_profile(struct frame *f, int64_t id, const char *login, const char *name)
+static void put_profile(struct frame *f, int64_t id, const char *login, const char *name,
+			const char *picture)
 {
 	struct tailcfg_user_profile p = { .id = id,
 					  .login_name = bytes_str(login),
-					  .display_name = bytes_str(name) };
+					  .display_name = bytes_str(name),
+					  .profile_pic_url = bytes_str(picture) };
 	struct json_out o;
 
 	comma(&f->profiles);
@@ -133,13 +135,18 @@ static void put_profile(struct frame *f, int64_t id, const char *login, const ch
 	schema_encode(&o, &tailcfg_user_profile_schema, &p);
 }
 
+static const char *picture_of(const struct tn_user *u)
+{
+	return u->identity ? u->identity->picture : "";
+}
+
 static void want_profile(struct frame *f, const struct tn_node *n)
 {
 	if (model_owner_id(n) == MODEL_TAGGED_USER) {
 		if (profile_is_due(f->v, MODEL_TAGGED_USER, 1))
-			put_profile(f, MODEL_TAGGED_USER, "tagged-devices", "Tagged Devices");
+			put_profile(f, MODEL_TAGGED_USER, "tagged-devices", "Tagged Devices", "");
 	} else if (profile_is_due(f->v, n->user->id, n->user->rev)) {
-		put_profile(f, n->user->id, n->user->login, n->user->name);
+		put_profile(f, n->user->id, n->user->login, n->user->name, picture_of(n->user));
 	}
 }
 
@@ -151,7 +158,7 @@ static void refresh_profiles(struct frame *f)
 		struct tn_user *u = model_user_by_id(t, f->v->profiles[i].id);
 
 		if (u && profile_is_due(f->v, u->id, u->rev))
-			put_profile(f, u->id, u->login, u->name);
+			put_profile(f, u->id, u->login, u->name, picture_of(u));
 	}
 }
 

@@ -74,8 +74,21 @@ void model_init(struct model *m)
 	map_init_seeded(&m->node_by_key, key_of_node);
 }
 
+static void identity_free(struct tn_identity *id)
+{
+	if (!id)
+		return;
+	mem_free(id->issuer);
+	mem_free(id->subject);
+	mem_free(id->email);
+	mem_free(id->picture);
+	text_set_fini(&id->groups);
+	mem_free(id);
+}
+
 static void user_free(struct tn_user *u)
 {
+	identity_free(u->identity);
 	mem_free(u->login);
 	mem_free(u->name);
 	mem_free(u->password_hash);
@@ -101,10 +114,17 @@ static void tailnet_free(struct tailnet *t)
 	map_fini(&t->node_by_name);
 	map_fini(&t->node_by_ip);
 	map_fini(&t->node_by_machine);
+	text_set_fini(&t->groups);
 	mem_free(t->domain);
 	mem_free(t->policy);
 	mem_free(t->dns);
 	mem_free(t);
+}
+
+void model_drop_tailnet(struct tailnet *t)
+{
+	list_remove(&t->link);
+	tailnet_free(t);
 }
 
 void model_fini(struct model *m)
@@ -213,6 +233,31 @@ struct tn_user *model_user(const struct tailnet *t, struct bytes login_or_id)
 	return as_id(login_or_id, &id) ? model_user_by_id(t, id) : NULL;
 }
 
+struct tn_user *model_user_by_identity(const struct tailnet *t, const char *issuer,
+				       const char *subject)
+{
+	list_each (it, (struct list *)&t->users) {
+		struct tn_user *u = list_entry(it, struct tn_user, link);
+
+		if (u->identity && strcmp(u->identity->issuer, issuer) == 0 &&
+		    strcmp(u->identity->subject, subject) == 0)
+			return u;
+	}
+	return NULL;
+}
+
+struct tn_identity *model_identity(struct tn_user *u)
+{
+	if (!u->identity) {
+		u->identity = mem_alloc(sizeof(*u->identity));
+		u->identity->issuer = mem_strdup("");
+		u->identity->subject = mem_strdup("");
+		u->identity->email = mem_strdup("");
+		u->identity->picture = mem_strdup("");
+	}
+	return u->identity;
+}
+
 /* ---- keys ---- */
 
 struct auth_key *model_add_key(struct tailnet *t, int64_t id)
@@ -266,6 +311,7 @@ void model_node_free(struct tn_node *n)
 	prefix_set_fini(&n->approved);
 	fragment_unref(n->frag);
 	mem_free(n->endpoints);
+	mem_free(n->attributes);
 	model_forget_peers(n);
 	mem_free((void *)n->hostinfo.p);
 	mem_free((void *)n->host_public.p);
@@ -521,6 +567,25 @@ bool text_set_has(const struct text_set *set, struct bytes v)
 		if (bytes_equal_str(v, set->v[i]))
 			return true;
 	return false;
+}
+
+bool text_set_add(struct text_set *set, struct bytes v)
+{
+	if (text_set_has(set, v))
+		return false;
+	set->v = mem_resize(set->v, set->n + 1, sizeof(*set->v));
+	set->v[set->n++] = bytes_strdup(v);
+	return true;
+}
+
+void text_set_drop(struct text_set *set, struct bytes v)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (bytes_equal_str(v, set->v[i])) {
+			mem_free(set->v[i]);
+			set->v[i] = set->v[--set->n];
+			return;
+		}
 }
 
 bool text_set_assign(struct text_set *set, const struct bytes *v, size_t n)

@@ -51,6 +51,19 @@ enum node_part {
 	NODE_PARTS,
 };
 
+struct text_set {
+	char **v;
+	size_t n;
+};
+
+/* Who an identity provider says a user is. Issuer and subject are the person, for ever. */
+struct tn_identity {
+	char *issuer, *subject, *email, *picture;
+	bool email_verified;
+	struct text_set groups;
+	struct wall seen; /* the last login */
+};
+
 struct tn_user {
 	int64_t id;
 	struct tailnet *tailnet;
@@ -58,15 +71,11 @@ struct tn_user {
 	char *name;          /* shown */
 	char *password_hash; /* Argon2id, or NULL: cannot log in by password */
 	enum tn_role role;
+	struct tn_identity *identity; /* NULL: a local user */
 	struct wall created;
 	uint64_t rev; /* of the profile */
 	struct list link;
 	struct list nodes; /* untagged ones */
-};
-
-struct text_set {
-	char **v;
-	size_t n;
 };
 
 struct prefix_set { /* ascending, each once */
@@ -91,9 +100,11 @@ struct tn_node {
 	struct addrport *endpoints;
 	size_t n_endpoints;
 	int64_t cap, home_derp;
-	struct bytes hostinfo;    /* JSON as it came, owned; NetInfo merged from earlier requests */
-	struct bytes host_public; /* JSON, owned: what peers may know */
-	uint64_t host_hash;       /* of host_public */
+	struct bytes hostinfo; /* JSON as it came, owned; NetInfo merged from earlier requests */
+	char *attributes;      /* JSON of custom posture attributes, or NULL */
+	struct wall attributes_until;           /* when the first of them ends, or 0 */
+	struct bytes host_public;               /* JSON, owned: what peers may know */
+	uint64_t host_hash;                     /* of host_public */
 	struct wall created, expiry, last_seen; /* expiry 0: never */
 
 	/* presence: live map streams, and the time of grace after the last */
@@ -138,6 +149,7 @@ struct tailnet {
 	int64_t key_expiry_s; /* of nodes of users; 0: never */
 	uint32_t ip_cursor;
 	uint64_t dns_rev;
+	struct text_set groups; /* every group the identity provider ever named, without "group:" */
 	struct list users, keys, nodes, link;
 	struct map node_by_id, node_by_name, node_by_ip;
 	struct map node_by_machine; /* one of the ring */
@@ -156,6 +168,7 @@ void model_fini(struct model *m);
 
 struct tailnet *model_add_tailnet(struct model *m, int64_t id, const char *name,
 				  const char *domain);
+void model_drop_tailnet(struct tailnet *t); /* one that nobody has seen yet */
 struct tailnet *model_tailnet(const struct model *m, struct bytes name_or_id);
 struct tailnet *model_tailnet_by_id(const struct model *m, int64_t id);
 
@@ -163,6 +176,10 @@ struct tn_user *model_add_user(struct model *m, struct tailnet *t, int64_t id, c
 void model_remove_user(struct tn_user *u); /* has no nodes and no keys */
 struct tn_user *model_user(const struct tailnet *t, struct bytes login_or_id);
 struct tn_user *model_user_by_id(const struct tailnet *t, int64_t id);
+
+struct tn_user *model_user_by_identity(const struct tailnet *t, const char *issuer,
+				       const char *subject);
+struct tn_identity *model_identity(struct tn_user *u); /* made when there is none */
 
 struct auth_key *model_add_key(struct tailnet *t, int64_t id);
 void model_remove_key(struct auth_key *k);
@@ -208,6 +225,9 @@ int64_t model_owner_id(const struct tn_node *n);
 /* Copies in; true when the value changed. */
 bool text_set_assign(struct text_set *set, const struct bytes *v, size_t n);
 void text_set_fini(struct text_set *set);
+/* True when it was not there before. */
+bool text_set_add(struct text_set *set, struct bytes v);
+void text_set_drop(struct text_set *set, struct bytes v);
 bool text_set_has(const struct text_set *set, struct bytes v);
 bool prefix_set_assign(struct prefix_set *set, const struct prefix *v, size_t n);
 void prefix_set_fini(struct prefix_set *set);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "app/control/core.h"
+#include "app/control/oidc_login.h"
 #include "app/control/password.h"
 #include "app/control/register.h"
 #include "base/err.h"
@@ -38,7 +39,7 @@ static void page_send(struct http_exchange *x, unsigned status, struct buf *b)
 	buf_fini(b);
 }
 
-static void page_say(struct http_exchange *x, unsigned status, const char *title, const char *text)
+void page_say(struct http_exchange *x, unsigned status, const char *title, const char *text)
 {
 	struct buf b;
 
@@ -48,7 +49,7 @@ static void page_say(struct http_exchange *x, unsigned status, const char *title
 	page_send(x, status, &b);
 }
 
-static void page_gone(struct http_exchange *x)
+void page_gone(struct http_exchange *x)
 {
 	page_say(
 	    x, 404, "This login is over",
@@ -56,21 +57,42 @@ static void page_gone(struct http_exchange *x)
 	    "shows a fresh link when you log in again.");
 }
 
-static void page_form(struct http_exchange *x, unsigned status, const struct login *l,
-		      const char *complaint)
+static void device(struct buf *b, const struct login *l)
 {
 	char key[KEYTEXT_SHORT_MAX];
+
+	(void)buf_append_str(b, "<p>Device <b>");
+	text_html(b, bytes_str(l->hostname[0] ? l->hostname : "without a name"));
+	(void)buf_append_str(b, "</b> (");
+	text_html(b, bytes_str(l->os[0] ? l->os : "unknown system"));
+	(void)buf_append_str(b, ") with machine key <code>");
+	text_html(b, bytes_str(keytext_short(&l->machine, KEY_MACHINE, key)));
+	(void)buf_append_str(b, "</code> asks to join under your name. Go on only if this is your "
+				"device and you started this login.");
+}
+
+void page_confirm(struct http_exchange *x, const struct login *l, const char *login)
+{
 	struct buf b;
 
 	page_open(&b, "Add a device");
-	(void)buf_append_str(&b, "<p>Device <b>");
-	text_html(&b, bytes_str(l->hostname[0] ? l->hostname : "without a name"));
-	(void)buf_append_str(&b, "</b> (");
-	text_html(&b, bytes_str(l->os[0] ? l->os : "unknown system"));
-	(void)buf_append_str(&b, ") with machine key <code>");
-	text_html(&b, bytes_str(keytext_short(&l->machine, KEY_MACHINE, key)));
-	(void)buf_append_str(&b, "</code> asks to join under your name. Go on only if this is your "
-				 "device and you started this login.");
+	device(&b, l);
+	(void)buf_append_str(&b, "<p>You are <b>");
+	text_html(&b, bytes_str(login));
+	(void)buf_printf(&b,
+			 "</b>.<form method=post action=\"/a/%s/confirm\"><input type=hidden "
+			 "name=confirm value=%s><button>Add this device</button></form>",
+			 l->token, l->confirm);
+	page_send(x, 200, &b);
+}
+
+static void page_form(struct http_exchange *x, unsigned status, const struct login *l,
+		      const char *complaint)
+{
+	struct buf b;
+
+	page_open(&b, "Add a device");
+	device(&b, l);
 	if (complaint) {
 		(void)buf_append_str(&b, "<p class=bad>");
 		text_html(&b, bytes_str(complaint));
@@ -91,11 +113,12 @@ void page_login(void *arg, struct http_exchange *x, const struct http_request *r
 	struct control *c = arg;
 	struct login *l = login_find(&c->logins, http_path_param(x, "token"), loop_now(c->loop));
 
-	(void)req;
-	if (l)
-		page_form(x, 200, l, NULL);
-	else
+	if (!l)
 		page_gone(x);
+	else if (c->oidc)
+		oidc_login_start(c, x, req, l);
+	else
+		page_form(x, 200, l, NULL);
 }
 
 /* ---- the password check, off the loop ---- */
@@ -121,7 +144,7 @@ static void check_work(void *arg)
 	secret_wipe(k->password, sizeof(k->password));
 }
 
-static struct tailnet *tailnet_of(struct control *c, const struct login *l)
+struct tailnet *page_tailnet(struct control *c, const struct login *l)
 {
 	struct tailnet *t = l->tailnet[0] ? model_tailnet(&c->model, bytes_str(l->tailnet)) : NULL;
 
@@ -130,7 +153,7 @@ static struct tailnet *tailnet_of(struct control *c, const struct login *l)
 
 static void let_in(struct check *k, struct login *l)
 {
-	struct tailnet *t = tailnet_of(k->c, l);
+	struct tailnet *t = page_tailnet(k->c, l);
 	struct tn_user *u = model_user(t, bytes_str(k->user));
 	struct err err;
 
@@ -219,6 +242,10 @@ void page_login_post(void *arg, struct http_exchange *x, const struct http_reque
 		page_gone(x);
 		return;
 	}
+	if (c->oidc) {
+		page_say(x, 403, "Not here", "People log in through the identity provider.");
+		return;
+	}
 	if (!rate_allow(&c->login_rate, origin_of(&c->conf.proxies, req).ip, loop_now(c->loop))) {
 		http_add_header(x, "retry-after", "60");
 		page_say(x, 429, "Too many tries", "Wait a minute, then try again.");
@@ -236,9 +263,38 @@ void page_login_post(void *arg, struct http_exchange *x, const struct http_reque
 	k->c = c;
 	k->x = x;
 	memcpy(k->token, l->token, sizeof(k->token));
-	u = model_user(tailnet_of(c, l), bytes_str(k->user));
+	u = model_user(page_tailnet(c, l), bytes_str(k->user));
 	if (u && u->password_hash)
 		k->hash = mem_strdup(u->password_hash);
 	http_on_gone(x, check_gone, k);
 	worker_run(c->loop, check_work, check_done, k);
+}
+
+/* ---- the last question after a login elsewhere ---- */
+
+void page_confirm_post(void *arg, struct http_exchange *x, const struct http_request *req)
+{
+	struct control *c = arg;
+	struct login *l = login_find(&c->logins, http_path_param(x, "token"), loop_now(c->loop));
+	char confirm[LOGIN_TOKEN_SIZE];
+	struct tailnet *t;
+	struct tn_user *u;
+	struct err err;
+
+	if (!l || !l->confirm[0]) {
+		page_gone(x);
+		return;
+	}
+	if (!form_get(req->body, "confirm", confirm, sizeof(confirm)) ||
+	    strlen(confirm) != sizeof(confirm) - 1 ||
+	    !secret_equal(confirm, l->confirm, sizeof(confirm))) {
+		page_say(x, 403, "Not added", "This page is older than the login. Start again.");
+		return;
+	}
+	t = model_tailnet_by_id(&c->model, l->tailnet_id);
+	u = t ? model_user_by_id(t, l->user_id) : NULL;
+	if (u && register_complete(c, l, t, u, u->login, &err) == 0)
+		page_say(x, 200, "Done", "The device is in. You can close this page.");
+	else
+		page_say(x, 403, "Not added", u ? err.text : "The user is gone.");
 }

@@ -53,10 +53,12 @@ static void reply_node(struct http_exchange *x, const struct tn_node *n)
 		.display_name = bytes_str(tagged ? "Tagged Devices" : n->user->name),
 		.created = tagged ? n->created : n->user->created,
 	};
+	const char *picture = tagged || !n->user->identity ? "" : n->user->identity->picture;
 	struct tailcfg_login login = {
 		.id = user.id,
 		.login_name = bytes_str(tagged ? "tagged-devices" : n->user->login),
 		.display_name = user.display_name,
+		.profile_pic_url = bytes_str(picture),
 	};
 	struct tailcfg_register_response r = { .user = &user,
 					       .login = &login,

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 2 };
 
 #define SCHEMA_SQL                                                                                 \
 	"CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL);"            \
@@ -37,10 +37,25 @@ enum { SCHEMA_VERSION = 1 };
 	"CREATE TABLE IF NOT EXISTS policy ("                                                      \
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, tailnet INTEGER NOT NULL REFERENCES tailnet(id),"  \
 	" text TEXT NOT NULL, author TEXT NOT NULL, at INTEGER NOT NULL);"                         \
-	"CREATE TABLE IF NOT EXISTS api_token ("                                                   \
+	"DROP TABLE IF EXISTS api_token;" /* of schema 1, which never filled it */                 \
+	"CREATE TABLE IF NOT EXISTS credential ("                                                  \
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, tailnet INTEGER NOT NULL REFERENCES tailnet(id),"  \
-	" member INTEGER, hash BLOB NOT NULL, scopes TEXT NOT NULL, created INTEGER NOT NULL,"     \
-	" expiry INTEGER NOT NULL, FOREIGN KEY (tailnet, member) REFERENCES member(tailnet, id));" \
+	" kind TEXT NOT NULL, member INTEGER, parent INTEGER NOT NULL, hash BLOB NOT NULL,"        \
+	" scopes TEXT NOT NULL, tags TEXT NOT NULL, description TEXT NOT NULL,"                    \
+	" created INTEGER NOT NULL, expiry INTEGER NOT NULL, revoked INTEGER NOT NULL,"            \
+	" FOREIGN KEY (tailnet, member) REFERENCES member(tailnet, id));"                          \
+	"CREATE TABLE IF NOT EXISTS identity ("                                                    \
+	" tailnet INTEGER NOT NULL, member INTEGER NOT NULL, issuer TEXT NOT NULL,"                \
+	" subject TEXT NOT NULL, email TEXT NOT NULL, verified INTEGER NOT NULL,"                  \
+	" picture TEXT NOT NULL, groups TEXT NOT NULL, seen INTEGER NOT NULL,"                     \
+	" PRIMARY KEY (tailnet, member), UNIQUE (tailnet, issuer, subject),"                       \
+	" FOREIGN KEY (tailnet, member) REFERENCES member(tailnet, id) ON DELETE CASCADE);"        \
+	"CREATE TABLE IF NOT EXISTS idp_group ("                                                   \
+	" tailnet INTEGER NOT NULL REFERENCES tailnet(id), name TEXT NOT NULL,"                    \
+	" PRIMARY KEY (tailnet, name));"                                                           \
+	"CREATE TABLE IF NOT EXISTS attribute ("                                                   \
+	" tailnet INTEGER NOT NULL, node INTEGER NOT NULL REFERENCES node(id) ON DELETE CASCADE,"  \
+	" value TEXT NOT NULL, PRIMARY KEY (tailnet, node));"                                      \
 	"CREATE TABLE IF NOT EXISTS audit ("                                                       \
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, tailnet INTEGER NOT NULL, at INTEGER NOT NULL,"    \
 	" actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, detail TEXT NOT NULL);" \

@@ -17,6 +17,8 @@ struct json_out;
 struct model;
 struct store;
 struct tailnet;
+struct token;
+struct tokens;
 struct tn_node;
 struct tn_user;
 
@@ -56,10 +58,21 @@ int store_list_policies(struct store *s, const struct tailnet *t, struct json_ou
 			struct err *err);
 int store_audit(struct store *s, int64_t tailnet, const char *actor, const char *action,
 		const char *target, const char *detail, struct err *err);
+/* The same as the API shows it, from one second to another. */
+int store_list_audit_between(struct store *s, const struct tailnet *t, int64_t from, int64_t to,
+			     struct json_out *o, struct err *err);
 int store_list_audit(struct store *s, const struct tailnet *t, struct json_out *o, struct err *err);
 /*
  * Forgets the oldest entries of the change log beyond the newest `keep`, some thousand per call. A
  * reader that fell behind further than that loads everything again.
  */
 int store_prune_changes(struct store *s, int64_t keep, struct err *err);
+/* u->identity; and the names of groups that the provider gave to somebody. */
+int store_put_identity(struct store *s, const struct tn_user *u, struct err *err);
+int store_put_group(struct store *s, const struct tailnet *t, const char *name, struct err *err);
+int store_delete_group(struct store *s, const struct tailnet *t, const char *name, struct err *err);
+int store_put_attributes(struct store *s, const struct tn_node *n, struct err *err);
+int store_put_token(struct store *s, struct token *k, struct err *err);
+int store_delete_token(struct store *s, const struct token *k, struct err *err);
+int store_load_tokens(struct store *s, const struct model *m, struct tokens *out, struct err *err);
 int store_backup(struct store *s, const char *path, struct err *err);

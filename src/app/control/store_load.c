@@ -194,7 +194,8 @@ static int load_policies(struct store *s, struct model *m, struct err *err)
 int store_load(struct store *s, struct model *m, struct err *err)
 {
 	if (load_tailnets(s, m, err) < 0 || load_users(s, m, err) < 0 || load_keys(s, m, err) < 0 ||
-	    load_nodes(s, m, err) < 0 || load_policies(s, m, err) < 0)
+	    load_nodes(s, m, err) < 0 || store_load_identities(s, m, err) < 0 ||
+	    load_policies(s, m, err) < 0)
 		return err_wrap(err, "load the database");
 	return 0;
 }

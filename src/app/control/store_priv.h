@@ -3,6 +3,7 @@
 
 #include "app/control/store.h"
 
+struct model;
 struct sqlite;
 struct sqlite_stmt;
 
@@ -15,4 +16,5 @@ struct store {
 int store_run(struct sqlite_stmt *q, struct err *err); /* q NULL: preparing failed */
 int store_log_change(struct store *s, int64_t tailnet, const char *kind, int64_t object,
 		     struct err *err);
+int store_load_identities(struct store *s, struct model *m, struct err *err);
 void store_bind_id(struct sqlite_stmt *q, int at, int64_t id);

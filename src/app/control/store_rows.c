@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "io/sqlite.h"
 
-enum { COLUMN_MAX = 1 << 20, POLICY_MAX = 16 << 20, AUDIT_PAGE = 200 };
+enum { COLUMN_MAX = 1 << 20, POLICY_MAX = 16 << 20, AUDIT_PAGE = 200, AUDIT_ANSWER_MAX = 100000 };
 
 static void bind_key(struct sqlite_stmt *q, int at, const struct key *k)
 {
@@ -257,6 +257,47 @@ int store_audit(struct store *s, int64_t tailnet, const char *actor, const char 
 	sqlite_bind_cstr(q, 5, target);
 	sqlite_bind_cstr(q, 6, detail);
 	return store_run(q, err);
+}
+
+static void put_log(struct json_out *o, struct sqlite_stmt *q)
+{
+	json_open_object(o);
+	put_time(o, "eventTime", sqlite_i64(q, 0));
+	put_text(o, "type", bytes_str("CONFIG"));
+	json_key(o, "actor");
+	json_open_object(o);
+	put_text(o, "loginName", sqlite_text(q, 1));
+	json_close_object(o);
+	put_text(o, "action", sqlite_text(q, 2));
+	json_key(o, "target");
+	json_open_object(o);
+	put_text(o, "name", sqlite_text(q, 3));
+	json_close_object(o);
+	put_text(o, "actionDetails", sqlite_text(q, 4));
+	json_close_object(o);
+}
+
+int store_list_audit_between(struct store *s, const struct tailnet *t, int64_t from, int64_t to,
+			     struct json_out *o, struct err *err)
+{
+	struct sqlite_stmt *q =
+	    sqlite_prepare(s->db,
+			   "SELECT at, actor, action, target, detail FROM audit WHERE tailnet = ?"
+			   " AND at >= ? AND at <= ? ORDER BY id LIMIT ?",
+			   err);
+	int step;
+
+	if (!q)
+		return -1;
+	sqlite_bind_i64(q, 1, t->id);
+	sqlite_bind_i64(q, 2, from);
+	sqlite_bind_i64(q, 3, to);
+	sqlite_bind_i64(q, 4, AUDIT_ANSWER_MAX);
+	json_open_array(o);
+	while ((step = sqlite_step(q, err)) == 1)
+		put_log(o, q);
+	json_close_array(o);
+	return step;
 }
 
 int store_list_audit(struct store *s, const struct tailnet *t, struct json_out *o, struct err *err)
