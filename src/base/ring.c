@@ -100,3 +100,13 @@ size_t ring_used(const struct ring *r)
 
 	return atomic_load(&r->head) - tail;
 }
+
+size_t ring_written(const struct ring *r)
+{
+	return atomic_load(&r->head);
+}
+
+size_t ring_taken(const struct ring *r)
+{
+	return atomic_load(&r->tail);
+}

@@ -33,3 +33,7 @@ bool ring_is_empty(const struct ring *r);
 /* Bytes between head and tail. Ordered after what either side stored before: see
  * part/derp_server/derp_bus.c. */
 size_t ring_used(const struct ring *r);
+/* Bytes ever written and ever taken: a record is taken once the second number reached what the
+ * first one was after its commit. They wrap. */
+size_t ring_written(const struct ring *r);
+size_t ring_taken(const struct ring *r);

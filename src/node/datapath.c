@@ -219,7 +219,7 @@ void datapath_destroy(struct datapath *dp)
 	if (!dp)
 		return;
 	datapath_stop(dp);
-	datapath_run_quiet(dp); /* no thread runs, so all are quiet */
+	datapath_run_quiet(dp, true);
 	close_fd(dp->epoll);
 	close_fd(dp->wake);
 	udp_vector_destroy(dp->in->vector);

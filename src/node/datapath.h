@@ -149,8 +149,9 @@ void datapath_set_sockets(struct datapath *dp, struct udp *udp4, struct udp *udp
 void datapath_set_tun(struct datapath *dp, const struct tun *tun); /* NULL: none */
 void datapath_set_mtu(struct datapath *dp, unsigned mtu);          /* also handed to wg */
 void datapath_set_never_equal_tail(struct datapath *dp, bool on);
-/* Runs fn(arg) on the control thread once no data thread can hold what was unpublished before:
- * for snapshots of filters that hooks read. */
+/* Runs fn(arg) on the control thread once no data thread can hold what was unpublished before, and
+ * every message in which one named it was taken: for snapshots of filters that hooks read, and for
+ * owners that shall be given to other peers. At the latest when the datapath is destroyed. */
 void datapath_when_quiet(struct datapath *dp, void (*fn)(void *arg), void *arg);
 
 /* --- what happened --- */

@@ -264,7 +264,7 @@ void datapath_when_quiet(struct datapath *dp, void (*fn)(void *arg), void *arg)
 }
 
 /* At rest then, or has finished the batch it was in since. */
-static bool is_quiet(const struct quiet *q, const uint64_t now[2])
+static bool have_rested(const struct quiet *q, const uint64_t now[2])
 {
 	for (int i = 0; i < 2; i++)
 		if (q->epochs[i] & 1 && q->epochs[i] == now[i])
@@ -272,7 +272,21 @@ static bool is_quiet(const struct quiet *q, const uint64_t now[2])
 	return true;
 }
 
-void datapath_run_quiet(struct datapath *dp)
+/* What was told before the rest may name what was unpublished: it has to be taken first. */
+static bool is_quiet(const struct datapath *dp, struct quiet *q, const uint64_t now[2])
+{
+	const struct ring *rings[2] = { &dp->out->t.to_control, &dp->in->t.to_control };
+
+	if (!q->rested && have_rested(q, now)) {
+		q->rested = true;
+		for (int i = 0; i < 2; i++)
+			q->heads[i] = ring_written(rings[i]);
+	}
+	return q->rested && ring_taken(rings[0]) - q->heads[0] <= SIZE_MAX / 2 &&
+	       ring_taken(rings[1]) - q->heads[1] <= SIZE_MAX / 2;
+}
+
+void datapath_run_quiet(struct datapath *dp, bool at_end)
 {
 	uint64_t now[2];
 
@@ -280,7 +294,7 @@ void datapath_run_quiet(struct datapath *dp)
 	list_each_safe (it, &dp->quiets) {
 		struct quiet *q = list_entry(it, struct quiet, link);
 
-		if (!is_quiet(q, now))
+		if (!is_quiet(dp, q, now) && !at_end)
 			continue;
 		list_remove(it);
 		q->fn(q->arg);
@@ -331,7 +345,7 @@ void datapath_turn(struct datapath *dp, struct wg_time now)
 		dp->reclaiming = wg_retired(dp->conf.wg);
 		datapath_when_quiet(dp, reclaim, dp);
 	}
-	datapath_run_quiet(dp);
+	datapath_run_quiet(dp, false);
 	/* From here on a message rings the bell; look once more for one that came just before. */
 	(void)atomic_exchange(&dp->sleeping, true);
 	if (more || !ring_is_empty(&dp->out->t.to_control) || !ring_is_empty(&dp->in->t.to_control))

@@ -123,6 +123,8 @@ struct quiet {
 	void (*fn)(void *arg);
 	void *arg;
 	uint64_t epochs[2];
+	bool rested;     /* both threads did; what they told before lies below heads */
+	size_t heads[2]; /* of the rings to control */
 };
 
 struct datapath {
@@ -171,8 +173,8 @@ void datapath_stop(struct datapath *dp);
 
 /* datapath.c, datapath_control.c */
 void datapath_hear(struct datapath *dp);
-void datapath_again(struct datapath *dp); /* another turn, soon */
-void datapath_run_quiet(struct datapath *dp);
+void datapath_again(struct datapath *dp);                  /* another turn, soon */
+void datapath_run_quiet(struct datapath *dp, bool at_end); /* at_end: all of them */
 void datapath_unwatch(struct datapath *dp); /* the fds of a datapath without threads */
 
 /* datapath_egress.c, datapath_ingress.c: a turn is one batch, true when there may be more. */

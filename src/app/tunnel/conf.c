@@ -173,6 +173,8 @@ static int set_allowed(struct parser *p, struct bytes v)
 			return fail(p, "AllowedIPs", "must be prefixes like 10.0.0.0/24, ::/0");
 		mem_reserve(peer->allowed, peer->allowed_count, peer->allowed_cap);
 		peer->allowed[peer->allowed_count++] = prefix_masked(prefix);
+		p->conf->default4 |= prefix.len == 0 && prefix.addr.family == 4;
+		p->conf->default6 |= prefix.len == 0 && prefix.addr.family == 6;
 	}
 	return 0;
 }
@@ -353,12 +355,19 @@ int tunnel_conf_parse(struct tunnel_conf *conf, const char *name, struct bytes t
 	return 0;
 }
 
-void tunnel_conf_fini(struct tunnel_conf *conf)
+void tunnel_conf_forget_peers(struct tunnel_conf *conf)
 {
 	for (size_t i = 0; i < conf->peer_count; i++) {
 		secret32_wipe(&conf->peers[i].psk);
 		mem_free(conf->peers[i].allowed);
 	}
 	mem_free(conf->peers);
+	conf->peers = NULL;
+	conf->peer_count = conf->peer_cap = 0;
+}
+
+void tunnel_conf_fini(struct tunnel_conf *conf)
+{
+	tunnel_conf_forget_peers(conf);
 	secret_wipe(conf, sizeof(*conf));
 }

@@ -46,6 +46,7 @@ struct tunnel_conf {
 	int64_t table; /* a number, TUNNEL_TABLE_AUTO or TUNNEL_TABLE_OFF */
 	struct prefix addresses[TUNNEL_ADDRESSES_MAX];
 	size_t address_count;
+	bool default4, default6; /* some peer is allowed 0.0.0.0/0, ::/0 */
 	struct tunnel_peer_conf *peers;
 	size_t peer_count, peer_cap;
 };
@@ -53,6 +54,8 @@ struct tunnel_conf {
 /* name is for messages: "wg0.conf:3: ListenPort: ...". *conf is initialised either way. */
 int tunnel_conf_parse(struct tunnel_conf *conf, const char *name, struct bytes text,
 		      struct err *err);
+/* Once they are configured: they take more memory than the device needs for them, and hold keys. */
+void tunnel_conf_forget_peers(struct tunnel_conf *conf);
 void tunnel_conf_fini(struct tunnel_conf *conf); /* wipes the keys */
 
 /* 32 bytes from base64 or, for UAPI, from hex. */

@@ -206,6 +206,7 @@ void device_destroy(struct device *d)
 	map_fini(&d->by_key);
 	map_fini(&d->by_prefix);
 	mem_free(d->by_owner);
+	owners_fini(&d->owners);
 	secret32_wipe(&d->private_key);
 	mem_free(d);
 }
@@ -254,26 +255,29 @@ struct device_peer *device_peer_find(struct device *d, const struct key *public_
 	return map_get(&d->by_key, bytes_of(public_key->b, 32));
 }
 
-/* Numbers go up and round, so that one comes back long after the machine reclaimed it. */
-static bool free_owner(struct device *d, uint32_t *owner)
+static bool take_owner(struct device *d, struct device_peer *p)
 {
-	for (uint32_t tries = 0; tries < WG_OWNER_MAX; tries++) {
-		uint32_t o = d->next_owner++ % WG_OWNER_MAX;
+	uint32_t cap = d->owner_cap;
 
-		if (peer_of(d, o))
-			continue;
-		while (o >= d->owner_cap) {
-			uint32_t cap = d->owner_cap ? d->owner_cap * 2 : OWNERS_FIRST;
-
-			d->by_owner = mem_resize(d->by_owner, cap, sizeof(struct device_peer *));
-			memset(d->by_owner + d->owner_cap, 0,
-			       (cap - d->owner_cap) * sizeof(struct device_peer *));
-			d->owner_cap = cap;
-		}
-		*owner = o;
-		return true;
+	if (!owners_take(&d->owners, WG_OWNER_MAX, &p->owner))
+		return false;
+	while (p->owner >= cap)
+		cap = cap ? cap * 2 : OWNERS_FIRST;
+	if (cap != d->owner_cap) {
+		d->by_owner = mem_resize(d->by_owner, cap, sizeof(struct device_peer *));
+		memset(d->by_owner + d->owner_cap, 0,
+		       (cap - d->owner_cap) * sizeof(struct device_peer *));
+		d->owner_cap = cap;
 	}
-	return false;
+	d->by_owner[p->owner] = p;
+	return true;
+}
+
+static void give_back_owner(struct device *d, uint32_t owner)
+{
+	datapath_forget(d->datapath, owner);
+	d->by_owner[owner] = NULL;
+	owners_give_back(&d->owners, owner);
 }
 
 struct device_peer *device_peer_add(struct device *d, const struct key *public_key, struct err *err)
@@ -289,15 +293,19 @@ struct device_peer *device_peer_add(struct device *d, const struct key *public_k
 	p = mem_alloc(sizeof(*p));
 	p->public_key = *public_key;
 	list_init(&p->allowed);
-	if (!free_owner(d, &p->owner) || tell_machine(d, p, err) < 0) {
+	if (!take_owner(d, p)) {
+		err_set(err, ERR_LIMIT, "no number is free for the peer");
 		mem_free(p);
 		return NULL;
 	}
-	d->by_owner[p->owner] = p;
+	if (tell_machine(d, p, err) < 0) {
+		give_back_owner(d, p->owner);
+		mem_free(p);
+		return NULL;
+	}
 	(void)map_put(&d->by_key, p);
 	list_append(&d->peers, &p->link);
 	d->peer_count++;
-	datapath_forget(d->datapath, p->owner);
 	publish_endpoint(d, p);
 	return p;
 }
@@ -306,8 +314,7 @@ void device_peer_remove(struct device *d, struct device_peer *p)
 {
 	device_peer_disallow_all(d, p);
 	(void)wg_peer_remove(d->wg, p->id);
-	datapath_forget(d->datapath, p->owner);
-	d->by_owner[p->owner] = NULL;
+	give_back_owner(d, p->owner);
 	(void)map_remove(&d->by_key, bytes_of(p->public_key.b, 32));
 	list_remove(&p->link);
 	d->peer_count--;
@@ -329,14 +336,12 @@ int device_peer_set_psk(struct device *d, struct device_peer *p, const struct se
 
 	if (secret_equal(psk, &p->psk, sizeof(*psk)))
 		return 0;
+	if (!take_owner(d, p))
+		return err_set(err, ERR_LIMIT, "no number is free for the peer");
 	p->psk = *psk;
 	(void)wg_peer_remove(d->wg, p->id);
 	p->id = (struct wg_peer_id){ 0 };
-	datapath_forget(d->datapath, old);
-	d->by_owner[old] = NULL;
-	if (!free_owner(d, &p->owner))
-		return err_set(err, ERR_LIMIT, "no number is free for the peer");
-	d->by_owner[p->owner] = p;
+	give_back_owner(d, old);
 	if (tell_machine(d, p, err) < 0)
 		return -1;
 	publish_endpoint(d, p);
@@ -429,7 +434,17 @@ void device_commit(struct device *d)
 	device_turn(d);
 }
 
+static void on_quiet(void *arg)
+{
+	struct device *d = arg;
+
+	owners_rested(&d->owners);
+}
+
 void device_turn(struct device *d)
 {
+	/* Not before the routes that name them are gone: see device_commit(). */
+	if (!d->allowed_changed && owners_rest(&d->owners))
+		datapath_when_quiet(d->datapath, on_quiet, d);
 	datapath_turn(d->datapath, now());
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/tunnel/owners.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -73,7 +74,8 @@ struct device {
 	size_t peer_count;
 	struct map by_key, by_prefix;
 	struct device_peer **by_owner;
-	uint32_t owner_cap, next_owner;
+	uint32_t owner_cap;
+	struct owners owners;
 	struct wg_allowed_set *allowed;
 	bool allowed_changed;
 };

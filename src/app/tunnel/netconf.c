@@ -10,14 +10,7 @@ enum { MARK_DEFAULT = 51820, PRIORITY_MAIN = 32764, PRIORITY_TUNNEL = 32765, QUE
 
 static bool wants_default(const struct tunnel_conf *conf, uint8_t family)
 {
-	if (conf->table != TUNNEL_TABLE_AUTO)
-		return false;
-	for (size_t i = 0; i < conf->peer_count; i++)
-		for (size_t k = 0; k < conf->peers[i].allowed_count; k++)
-			if (conf->peers[i].allowed[k].len == 0 &&
-			    conf->peers[i].allowed[k].addr.family == family)
-				return true;
-	return false;
+	return conf->table == TUNNEL_TABLE_AUTO && (family == 4 ? conf->default4 : conf->default6);
 }
 
 /*

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
@@ -310,6 +311,8 @@ static int configure(struct tunnel *t, struct err *err)
 		if (add_peer(t, &t->conf.peers[i], err) < 0)
 			return -1;
 	device_commit(t->device);
+	tunnel_conf_forget_peers(&t->conf);
+	(void)malloc_trim(0); /* thousands of peers leave megabytes of holes */
 	return 0;
 }
 

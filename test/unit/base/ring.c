@@ -39,3 +39,26 @@ TEST(ring_keeps_order_and_content_over_its_end)
 	CHECK(!ring_reserve(&r, 2049) && ring_reserve(&r, 2048));
 	ring_fini(&r);
 }
+
+TEST(ring_tells_when_a_record_was_taken)
+{
+	struct ring r;
+	size_t n, until;
+	uint8_t *p;
+
+	ring_init(&r, 4096);
+	for (int i = 0; i < 20; i++) {
+		CHECK(ring_taken(&r) == ring_written(&r));
+		CHECK(ring_reserve(&r, 1500) && ring_taken(&r) == ring_written(&r));
+		ring_commit(&r);
+		until = ring_written(&r);
+		CHECK(ring_reserve(&r, 8) && ring_taken(&r) < until);
+		ring_commit(&r);
+		CHECK(ring_peek(&r, &p, &n) && n == 1500 && ring_taken(&r) < until);
+		ring_pop(&r);
+		CHECK(ring_taken(&r) >= until && ring_taken(&r) < ring_written(&r));
+		CHECK(ring_peek(&r, &p, &n) && n == 8);
+		ring_pop(&r);
+	}
+	ring_fini(&r);
+}

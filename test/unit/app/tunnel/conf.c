@@ -43,6 +43,9 @@ TEST(a_whole_file_is_read)
 	CHECK_STR(conf.peers[0].endpoint, "[2001:db8::1]:51820");
 	CHECK_STR(conf.peers[1].endpoint, "vpn.example:7");
 	CHECK(conf.peers[1].allowed_count == 0 && conf.peers[1].keepalive_s == 0);
+	CHECK(conf.default4 && !conf.default6);
+	tunnel_conf_forget_peers(&conf);
+	CHECK(!conf.peers && conf.peer_count == 0 && conf.default4 && conf.address_count == 3);
 	tunnel_conf_fini(&conf);
 	CHECK(tunnel_conf_parse(&conf, "f", bytes_str(INTERFACE "Table = off\n"), &err) == 0);
 	CHECK(conf.table == TUNNEL_TABLE_OFF && conf.listen_port == 0);
