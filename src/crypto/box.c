@@ -2,9 +2,18 @@
 
 #include <sodium.h>
 
+#include "crypto/x25519.h"
+
 bool box_shared(struct secret32 *shared, const struct secret32 *priv, const uint8_t pub[32])
 {
-	return crypto_box_beforenm(shared->b, pub, priv->b) == 0;
+	static const uint8_t zero[16];
+	struct secret32 dh;
+	bool ok = x25519_shared(&dh, priv, pub);
+
+	if (ok)
+		(void)crypto_core_hsalsa20(shared->b, zero, dh.b, NULL);
+	secret32_wipe(&dh);
+	return ok;
 }
 
 void box_seal(uint8_t *out, const struct secret32 *shared, const uint8_t nonce[BOX_NONCE_LEN],

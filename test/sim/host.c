@@ -1,107 +1,25 @@
 #include "sim/host.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "base/json.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "crypto/x25519.h"
-#include "wire/inetsum.h"
 
-/* ---- the network ---- */
-
-enum way { BY_UDP, BY_RELAY };
-
-struct flight {
-	struct event event;
-	enum way way;
-	struct host *to;
-	uint16_t to_port;
-	struct addrport from; /* BY_UDP, as seen outside */
-	struct key from_key;  /* BY_RELAY */
-	size_t n;
-	uint8_t bytes[];
-};
-
-static void host_drain(struct host *h);
-static void host_input(struct host *h, const struct magic_path *from, uint8_t *p, size_t n);
-
-static void arrive(struct world *w, struct event *e)
-{
-	struct flight *f = container_of(e, struct flight, event);
-	struct magic_path from = { .kind = MAGIC_DIRECT, .addr = f->from };
-
-	if (f->way == BY_RELAY)
-		from = (struct magic_path){ .kind = MAGIC_RELAY,
-					    .region = REGION,
-					    .node = f->from_key };
-	if (f->to->up &&
-	    (f->way == BY_RELAY || gateway_in(w, &f->to->gateway, f->from, f->to_port)))
-		host_input(f->to, &from, f->bytes, f->n);
-	mem_free(f);
-}
-
-static int64_t flight_ms(struct world *w, const struct link *a, const struct link *b)
-{
-	return a->delay_ms + b->delay_ms +
-	       (int64_t)rng_below(&w->rng, (uint64_t)a->jitter_ms + b->jitter_ms + 1);
-}
-
-static struct flight *flight_new(struct host *to, const uint8_t *p, size_t n)
-{
-	struct flight *f = mem_alloc(sizeof(*f) + n);
-
-	f->event.fire = arrive;
-	f->to = to;
-	f->n = n;
-	memcpy(f->bytes, p, n);
-	return f;
-}
-
-static void send_udp(struct host *h, struct addrport to, const uint8_t *p, size_t n)
-{
-	struct city *c = h->city;
-	struct host *dst = map_get(&c->by_outside, bytes_of(to.ip.b, 4));
-	struct addrport seen_as;
-	struct flight *f;
-
-	if (!gateway_out(&c->w, &h->gateway, to, &seen_as) || !dst || dst == h ||
-	    world_chance(&c->w, h->link.loss) || world_chance(&c->w, dst->link.loss)) {
-		c->lost++;
-		return;
-	}
-	c->direct++;
-	f = flight_new(dst, p, n);
-	f->from = seen_as;
-	f->to_port = to.port;
-	world_at(&c->w, &f->event, mono_add_ms(c->w.now, flight_ms(&c->w, &h->link, &dst->link)));
-}
-
-/* Relays are TCP: what arrives arrives in order of sending, a lossy link only makes it later. */
-static void send_relay(struct host *h, const struct key *to, const uint8_t *p, size_t n)
-{
-	struct city *c = h->city;
-	struct host *dst = map_get(&c->by_key, bytes_of(to->b, 32));
-	struct flight *f;
-
-	if (!c->relay_up || !dst || !dst->up || dst->revoked || h->revoked)
-		return;
-	c->by_relay++;
-	f = flight_new(dst, p, n);
-	f->way = BY_RELAY;
-	f->from_key = h->node_key;
-	world_at(
-	    &c->w, &f->event,
-	    mono_add_ms(c->w.now, h->link.delay_ms + dst->link.delay_ms + 2 * c->relay_delay_ms));
-}
-
-/* ---- one node ---- */
+enum { WALL_START_S = 1700000000 };
 
 struct ip host_ip(uint32_t index)
 {
 	return ip_v4_of(0x64400000 + 1 + index);
+}
+
+struct wg_time host_time(const struct host *h)
+{
+	struct mono now = h->city->w.now;
+
+	return (struct wg_time){ now, { WALL_START_S * 1000000000LL + now.ns + h->clock_off_ns } };
 }
 
 static int compare_peers(const void *a, const void *b)
@@ -119,6 +37,34 @@ struct peer *host_peer(struct host *h, uint32_t other)
 			     : NULL;
 }
 
+bool host_is_direct(struct host *h, uint32_t other)
+{
+	struct peer *p = host_peer(h, other);
+
+	return p && ip_is_valid(p->route.direct.ip) &&
+	       h->city->w.now.ns <= p->route.trusted_until.ns;
+}
+
+/* ---- paths ---- */
+
+/* Nobody talks a host into sending another's packets to a third address. */
+static void check_route(struct host *h, const struct peer *p, struct ip direct)
+{
+	const struct host *other = &h->city->hosts[p->host];
+	const struct gateway *g;
+
+	if (ip_equal(direct, other->inside))
+		return;
+	for (g = other->gateway; g; g = g->parent)
+		if (ip_equal(direct, g->outside))
+			return;
+	/* It may just have moved: pongs from the old address are still under way. */
+	g = map_get(&h->city->by_outside, bytes_of(direct.b, 4));
+	if (!g || g->users)
+		world_violation(&h->city->w, "host %u was led astray on its way to %u", h->index,
+				p->host);
+}
+
 static void on_route(void *arg, uint32_t id, const struct magic_route *route)
 {
 	struct host *h = arg;
@@ -127,10 +73,16 @@ static void on_route(void *arg, uint32_t id, const struct magic_route *route)
 
 	if (!addrport_equal(p->route.direct, route->direct)) {
 		p->route_changes += ip_is_valid(p->route.direct.ip);
-		p->direct_since = ip_is_valid(route->direct.ip) ? w->now : (struct mono){ 0 };
+		if (ip_is_valid(route->direct.ip))
+			check_route(h, p, route->direct.ip);
 		world_note(w, ip_is_valid(route->direct.ip) ? "direct" : "relayed", h->index, id);
 	}
 	p->route = *route;
+}
+
+static void add_endpoint(struct host *h, struct addrport a)
+{
+	h->endpoints[h->endpoint_count++] = a;
 }
 
 /* STUN takes a round trip; a node behind a hard NAT learns an address that is of no use to others.
@@ -141,12 +93,15 @@ static void measured(struct world *w, struct event *e)
 	struct addrport stun = { ip_v4(198, 51, 100, 1), 3478 }, seen_as;
 
 	h->measuring = false;
+	if (!h->up)
+		return;
 	h->endpoint_count = 0;
-	if (gateway_out(w, &h->gateway, stun, &seen_as))
-		h->endpoints[h->endpoint_count++] = seen_as;
+	if (h->gateway->users > 1)
+		add_endpoint(h, (struct addrport){ h->inside, INSIDE_PORT });
+	if (host_seen_as(h, stun, &seen_as))
+		add_endpoint(h, seen_as);
 	magic_set_endpoints(h->magic, w->now, h->endpoints, h->endpoint_count);
-	if (h->city->control_up)
-		world_at(w, &h->told, mono_add_ms(w->now, h->city->control_delay_ms));
+	control_update(&h->city->control, h->index);
 	host_drain(h);
 }
 
@@ -163,46 +118,135 @@ static void on_endpoints_wanted(void *arg)
 	measure(arg);
 }
 
-static void tell_peer(struct host *h, struct host *other)
-{
-	struct magic_peer_conf conf = { .id = h->index,
-					.node_key = h->node_key,
-					.disco_key = magic_disco_key(h->magic),
-					.region = REGION,
-					.endpoints = h->endpoints,
-					.endpoint_count = h->endpoint_count };
+/* ---- home relay ---- */
 
-	if (other->up && !other->revoked && !h->revoked && host_peer(other, h->index))
-		magic_peer_set(other->magic, h->city->w.now, &conf);
+int host_nearest(const struct host *h)
+{
+	return 1 + (int)(h->index % REGIONS);
 }
 
-/* Control passes our endpoints on to everyone who may see us. */
-static void told(struct world *w, struct event *e)
+static void choose_home(struct host *h)
 {
-	struct host *h = container_of(e, struct host, told);
+	int best = 0;
+
+	for (int i = 0; i < REGIONS && !best; i++) {
+		const struct region *r = &h->city->regions[(host_nearest(h) - 1 + i) % REGIONS];
+
+		best = r->up ? r->id : 0;
+	}
+	if (!best || best == h->home) {
+		if (best)
+			wire_open(&h->wires[best - 1]);
+		return;
+	}
+	world_note(&h->city->w, "home", h->index, (uint64_t)best);
+	h->home = best;
+	wire_open(&h->wires[best - 1]);
+	control_update(&h->city->control, h->index);
+}
+
+static void rehome(struct world *w, struct event *e)
+{
+	struct host *h = container_of(e, struct host, rehome);
 
 	(void)w;
-	for (size_t i = 0; i < h->peer_count; i++)
-		tell_peer(h, &h->city->hosts[h->peers[i].host]);
+	h->rehoming = false;
+	if (h->up)
+		choose_home(h);
 }
 
-static bool peer_wanted(struct host *h, uint32_t owner, struct wg_peer_id *id)
+static void rehome_in(struct host *h, int64_t ms)
 {
-	struct host *other = &h->city->hosts[owner];
-	struct wg_peer_conf conf = { .public_key = other->node_key, .owner = owner, .lazy = true };
+	if (h->rehoming || !h->up)
+		return;
+	h->rehoming = true;
+	world_at(&h->city->w, &h->rehome, mono_add_ms(h->city->w.now, ms));
+}
 
-	if (!host_peer(h, owner) || other->revoked)
-		return false;
-	return wg_peer_of_owner(h->wg, owner, id) || wg_peer_add(h->wg, &conf, id, NULL) == 0;
+void host_regions_changed(struct host *h)
+{
+	rehome_in(h, 500 + (int64_t)rng_below(&h->rng, 3000));
+}
+
+void host_lost_home(struct host *h)
+{
+	if (h->revoked)
+		return; /* it was told to log in again */
+	rehome_in(h, 1000);
+}
+
+/* ---- what control says ---- */
+
+void host_record(const struct host *h, struct record *out)
+{
+	*out = (struct record){ .node_key = h->node_key,
+				.disco_key = magic_disco_key(h->magic),
+				.region = h->home,
+				.endpoint_count = h->endpoint_count,
+				.known = true };
+	memcpy(out->endpoints, h->endpoints, sizeof(out->endpoints));
+}
+
+static void forget_tunnel(struct host *h, uint32_t other)
+{
+	struct wg_peer_id id;
+
+	if (wg_peer_of_owner(h->wg, other, &id))
+		(void)wg_peer_remove(h->wg, id);
+}
+
+void host_learn(struct host *h, uint32_t about, const struct record *r)
+{
+	struct peer *p = host_peer(h, about);
+	struct magic_peer_conf conf = { .id = about,
+					.node_key = r->node_key,
+					.disco_key = r->disco_key,
+					.region = r->region,
+					.endpoints = r->endpoints,
+					.endpoint_count = r->endpoint_count };
+
+	if (!p || !h->up || !r->known)
+		return;
+	if (r->revoked || (p->known && !key_equal(&p->key, &r->node_key)))
+		forget_tunnel(h, about);
+	p->known = !r->revoked;
+	p->key = r->node_key;
+	if (r->revoked)
+		magic_peer_remove(h->magic, about);
+	else
+		magic_peer_set(h->magic, h->city->w.now, &conf);
+	host_drain(h);
 }
 
 static bool on_unknown_peer(void *arg, const struct key *key)
 {
 	struct host *h = arg;
-	struct host *other = map_get(&h->city->by_key, bytes_of(key->b, 32));
-	struct wg_peer_id id;
 
-	return other && peer_wanted(h, other->index, &id);
+	for (size_t i = 0; i < h->peer_count; i++) {
+		const struct peer *p = &h->peers[i];
+		struct wg_peer_conf conf = { .public_key = *key, .owner = p->host, .lazy = true };
+		struct wg_peer_id id;
+
+		if (p->known && key_equal(&p->key, key))
+			return wg_peer_of_owner(h->wg, p->host, &id) ||
+			       wg_peer_add(h->wg, &conf, &id, NULL) == 0;
+	}
+	return false;
+}
+
+/* ---- out ---- */
+
+static void send_relay(struct host *h, int region, const struct key *to, const uint8_t *p, size_t n)
+{
+	struct city *c = h->city;
+
+	if (packet_is_visible(bytes_of(p, n)))
+		world_violation(&c->w, "host %u sent a packet for all to read", h->index);
+	if (region < 1 || region > REGIONS)
+		return;
+	c->by_relay++;
+	h->wires[region - 1].used = c->w.now;
+	wire_send(&h->wires[region - 1], to, bytes_of(p, n));
 }
 
 static void send_datagram(struct host *h, const struct wg_datagram *d)
@@ -212,31 +256,38 @@ static void send_datagram(struct host *h, const struct wg_datagram *d)
 
 	if (!p) { /* a cookie: back where the question came from */
 		if (ip_is_valid(d->reply_to.addr.ip))
-			send_udp(h, d->reply_to.addr, d->p, d->n);
+			host_send_udp(h, d->reply_to.addr, d->p, d->n);
 		return;
 	}
 	magic_output(h->magic, w->now, d->owner);
 	if (ip_is_valid(p->route.direct.ip))
-		send_udp(h, p->route.direct, d->p, d->n);
+		host_send_udp(h, p->route.direct, d->p, d->n);
 	if (!ip_is_valid(p->route.direct.ip) || w->now.ns > p->route.trusted_until.ns)
-		send_relay(h, &h->city->hosts[d->owner].node_key, d->p, d->n);
+		send_relay(h, p->route.region, &p->key, d->p, d->n);
 }
 
-static void host_drain(struct host *h)
+void host_drain(struct host *h)
 {
 	struct world *w = &h->city->w;
 	struct magic_datagram m;
 	struct wg_datagram d;
+	struct mono next;
 
 	while (wg_next_datagram(h->wg, &d))
 		send_datagram(h, &d);
 	while (magic_next_datagram(h->magic, &m)) {
 		if (m.to.kind == MAGIC_DIRECT)
-			send_udp(h, m.to.addr, m.bytes, m.n);
+			host_send_udp(h, m.to.addr, m.bytes, m.n);
 		else
-			send_relay(h, &m.to.node, m.bytes, m.n);
+			send_relay(h, m.to.region, &m.to.node, m.bytes, m.n);
 	}
-	world_at(w, &h->timer, mono_min(wg_deadline(h->wg), magic_deadline(h->magic)));
+	next = mono_min(wg_deadline(h->wg), magic_deadline(h->magic));
+	if (w->fault == FAULT_TIMER_STORM)
+		next = mono_min(next, mono_add_s(w->now, 1));
+	if (next.ns == MONO_NEVER.ns)
+		world_cancel(w, &h->timer);
+	else if (!heap_has(&h->timer.node) || h->timer.node.at.ns != next.ns)
+		world_at(w, &h->timer, next);
 }
 
 static void on_timer(struct world *w, struct event *e)
@@ -245,82 +296,56 @@ static void on_timer(struct world *w, struct event *e)
 
 	if (!h->up)
 		return;
-	wg_tick(h->wg, world_time(w));
+	wg_tick(h->wg, host_time(h));
 	magic_tick(h->magic, w->now);
 	host_drain(h);
 }
 
-/* ---- packets inside the tunnel ---- */
+/* ---- in ---- */
 
-/* IPv4, UDP, then from (4), to (4), sequence (4), check (4). */
-static void packet_make(uint8_t out[PACKET_LEN], uint32_t from, uint32_t to, uint32_t seq)
+/* Mistakes made on purpose between the tunnel and whoever takes its packets. */
+static void deliver(struct host *h, uint32_t owner, struct bytes packet)
 {
-	struct writer w = writer_of(out, PACKET_LEN);
-	struct ip src = host_ip(from), dst = host_ip(to);
+	struct city *c = h->city;
+	bool now = c->delivered == 100;
+	struct timespec real;
 
-	write_be32(&w, 0x45000000 | PACKET_LEN);
-	write_be32(&w, 0);
-	write_be32(&w, 64u << 24 | 17u << 16);
-	write_copy(&w, src.b, 4);
-	write_copy(&w, dst.b, 4);
-	write_be16(&w, 7000);
-	write_be16(&w, 7001);
-	write_be16(&w, PACKET_LEN - 20);
-	write_be16(&w, 0);
-	write_be32(&w, from);
-	write_be32(&w, to);
-	write_be32(&w, seq);
-	write_be32(&w, from ^ to * 31 ^ seq * 1009);
+	if (now && c->w.fault == FAULT_WRONG_HOST)
+		h = &c->hosts[(h->index + 1) % c->n];
+	if (now && c->w.fault == FAULT_WRONG_OWNER)
+		owner = h->peers[h->peers[0].host == owner].host;
+	if (now && c->w.fault == FAULT_DAMAGE)
+		((uint8_t *)(uintptr_t)packet.p)[30] ^= 1;
+	if (now && c->w.fault == FAULT_TWICE)
+		host_check_packet(h, owner, packet);
+	if (c->w.fault == FAULT_WALL_CLOCK && clock_gettime(CLOCK_MONOTONIC, &real) == 0)
+		world_note(&c->w, "clock", (uint64_t)real.tv_nsec, 0);
+	host_check_packet(h, owner, packet);
 }
 
-static void check_packet(struct host *h, uint32_t owner, struct bytes packet)
-{
-	struct world *w = &h->city->w;
-	struct reader r = reader_of(bytes_from(packet, 28));
-	uint32_t from = read_be32(&r), to = read_be32(&r), seq = read_be32(&r),
-		 check = read_be32(&r);
-	struct peer *p = host_peer(h, owner);
-
-	if (r.bad || check != (from ^ to * 31 ^ seq * 1009))
-		world_violation(w, "host %u got a damaged packet from %u", h->index, owner);
-	else if (to != h->index || from != owner)
-		world_violation(w, "host %u got a packet of %u for %u from %u", h->index, from, to,
-				owner);
-	else if (!p || !p->may_receive)
-		world_violation(w, "host %u got a packet from %u, which policy denies", h->index,
-				owner);
-	else if (h->revoked || h->city->hosts[owner].revoked)
-		world_violation(w, "host %u heard %u after one of them was revoked", h->index,
-				owner);
-	else if (seq < p->next_seq && p->delivered > 4096)
-		world_violation(w, "host %u got packet %u of %u again", h->index, seq, owner);
-	if (!p)
-		return;
-	if (mono_is_zero(p->first_arrived))
-		p->first_arrived = w->now;
-	p->next_seq = seq + 1;
-	p->delivered++;
-	h->city->delivered++;
-	world_note(w, "delivered", h->index, owner);
-}
-
-static void host_input(struct host *h, const struct magic_path *from, uint8_t *p, size_t n)
+void host_input(struct host *h, const struct magic_path *from, uint8_t *p, size_t n)
 {
 	struct city *c = h->city;
 	struct wg_source source = { .addr = from->addr, .via = from->kind };
 	static const struct filter_source anyone;
+	bool open = c->w.fault == FAULT_NO_FILTER && h->index == 0;
 	struct wg_received got;
 	struct ippkt pkt;
 
-	if (magic_classify(bytes_of(p, n)) == MAGIC_DISCO) {
+	if (magic_classify(bytes_of(p, n)) == MAGIC_DISCO)
 		magic_input(h->magic, c->w.now, from, bytes_of(p, n));
-		host_drain(h);
-		return;
-	}
-	if (wg_input(h->wg, world_time(&c->w), &source, p, n, &got) == WG_DELIVER &&
-	    ippkt_parse(&pkt, got.packet) && filter_accepts(filter_in(h->filter, &anyone, &pkt)))
-		check_packet(h, got.owner, got.packet);
+	else if (wg_input(h->wg, host_time(h), &source, p, n, &got) == WG_DELIVER &&
+		 ippkt_parse(&pkt, got.packet) &&
+		 (filter_accepts(filter_in(h->filter, &anyone, &pkt)) || open))
+		deliver(h, got.owner, got.packet);
 	host_drain(h);
+}
+
+void host_input_relayed(struct host *h, int region, const struct key *from, uint8_t *p, size_t n)
+{
+	struct magic_path path = { .kind = MAGIC_RELAY, .region = region, .node = *from };
+
+	host_input(h, &path, p, n);
 }
 
 void host_attack(struct host *h, struct addrport from, struct bytes datagram)
@@ -332,90 +357,21 @@ void host_attack(struct host *h, struct addrport from, struct bytes datagram)
 	host_input(h, &path, copy, datagram.n);
 }
 
-void host_send(struct host *h, uint32_t to)
+/* ---- life ---- */
+
+static void on_session(void *arg, struct wg_peer_id peer, uint32_t owner)
 {
-	struct world *w = &h->city->w;
-	struct peer *p = host_peer(h, to);
-	uint8_t packet[PACKET_LEN];
-	struct wg_peer_id id;
-	struct ippkt pkt;
+	struct host *h = arg;
 
-	if (!p || !h->up || !peer_wanted(h, to, &id))
-		return;
-	if (mono_is_zero(p->first_sent))
-		p->first_sent = w->now;
-	packet_make(packet, h->index, to, (uint32_t)h->city->sent);
-	h->city->sent++;
-	if (ippkt_parse(&pkt, bytes_of(packet, sizeof(packet))))
-		(void)filter_out(h->filter, &pkt);
-	(void)wg_output(h->wg, world_time(w), id, bytes_of(packet, sizeof(packet)));
-	host_drain(h);
-}
+	(void)peer;
+	(void)owner;
+	if (h->city->w.fault == FAULT_LEAK) {
+		void **lost = mem_alloc(2000);
 
-bool host_is_direct(struct host *h, uint32_t other)
-{
-	struct peer *p = host_peer(h, other);
-
-	return p && ip_is_valid(p->route.direct.ip) &&
-	       h->city->w.now.ns <= p->route.trusted_until.ns;
-}
-
-/* ---- building ---- */
-
-static struct bytes key_of_host(const void *item)
-{
-	return bytes_of(((const struct host *)item)->node_key.b, 32);
-}
-
-static struct bytes outside_of_host(const void *item)
-{
-	return bytes_of(((const struct host *)item)->gateway.outside.b, 4);
-}
-
-void city_init(struct city *c, uint64_t seed, size_t n)
-{
-	*c = (struct city){ .n = n,
-			    .relay_up = true,
-			    .control_up = true,
-			    .relay_delay_ms = 10,
-			    .control_delay_ms = 50 };
-	world_init(&c->w, seed);
-	map_init(&c->by_key, key_of_host, NULL);
-	map_init(&c->by_outside, outside_of_host, NULL);
-	c->hosts = mem_alloc(n * sizeof(*c->hosts));
-	for (uint32_t i = 0; i < n; i++) {
-		struct host *h = &c->hosts[i];
-
-		h->city = c;
-		h->index = i;
-		h->rng = rng_seeded(rng_u64(&c->w.rng));
-		x25519_generate(&h->node_private, &h->rng);
-		x25519_public(h->node_key.b, &h->node_private);
-		h->gateway.outside = ip_v4_of(0x0b000000 + i);
-		h->timer.fire = on_timer;
-		h->measured.fire = measured;
-		h->told.fire = told;
-		(void)map_put(&c->by_key, h);
-		(void)map_put(&c->by_outside, h);
+		*lost = h; /* nobody will ever free it, but for the end of the city */
+		mem_reserve(h->city->leaked, h->city->leaked_count, h->city->leaked_cap);
+		h->city->leaked[h->city->leaked_count++] = lost;
 	}
-}
-
-static struct peer *know(struct host *h, uint32_t other)
-{
-	struct peer *p = host_peer(h, other);
-
-	if (p)
-		return p;
-	mem_reserve(h->peers, h->peer_count, h->peer_cap);
-	h->peers[h->peer_count++] = (struct peer){ .host = other };
-	qsort(h->peers, h->peer_count, sizeof(*h->peers), compare_peers);
-	return host_peer(h, other);
-}
-
-void city_allow(struct city *c, uint32_t a, uint32_t b)
-{
-	know(&c->hosts[a], b)->may_send = true;
-	know(&c->hosts[b], a)->may_receive = true;
 }
 
 static void make_filter(struct host *h)
@@ -456,104 +412,104 @@ static void make_allowed(struct host *h)
 		entries[i] = (struct wg_allowed_entry){ prefix_of(host_ip(h->peers[i].host)),
 							h->peers[i].host };
 	h->allowed = wg_allowed_create(entries, h->peer_count);
-	wg_set_allowed(h->wg, h->allowed);
 	mem_free(entries);
 }
 
-void host_start(struct city *c, uint32_t index, enum nat_kind nat, struct link link)
+static void make_engines(struct host *h)
 {
-	struct host *h = &c->hosts[index];
 	struct magic_conf magic = { .node_key = h->node_key,
+				    .disco_private = h->disco_private,
+				    .rng = rng_seeded(rng_u64(&h->rng)),
 				    .on_route = on_route,
 				    .on_endpoints_wanted = on_endpoints_wanted,
 				    .arg = h };
 	struct wg_conf wg = { .private_key = h->node_private,
 			      .rng = &h->rng,
+			      .clock_floor = h->clock_floor,
 			      .on_unknown_peer = on_unknown_peer,
+			      .on_session = on_session,
 			      .arg = h };
 
-	h->link = link;
-	h->gateway.kind = nat;
-	magic.rng = rng_seeded(rng_u64(&h->rng));
-	x25519_generate(&magic.disco_private, &h->rng);
 	h->magic = magic_create(&magic);
 	h->wg = wg_create(&wg, NULL);
-	make_allowed(h);
-	make_filter(h);
-	h->up = true;
-	for (size_t i = 0; i < h->peer_count; i++) {
-		struct host *other = &c->hosts[h->peers[i].host];
-
-		if (!other->up)
-			continue;
-		tell_peer(other, h); /* the first map */
-		tell_peer(h, other);
-	}
-	measure(h);
-	world_note(&c->w, "started", index, nat);
+	wg_set_allowed(h->wg, h->allowed);
 }
 
-void host_moved(struct host *h, enum nat_kind nat)
+void host_start(struct host *h, struct gateway *g, struct link link)
 {
 	struct city *c = h->city;
 
-	(void)map_remove(&c->by_outside, outside_of_host(h));
-	gateway_fini(&h->gateway);
-	gateway_init(&h->gateway, nat, ip_v4_of(0x0c000000 + rng_u32(&c->w.rng) % 0xffffff));
-	while (map_get(&c->by_outside, outside_of_host(h)))
-		h->gateway.outside = ip_v4_of(0x0c000000 + rng_u32(&c->w.rng) % 0xffffff);
-	(void)map_put(&c->by_outside, h);
-	world_note(&c->w, "moved", h->index, nat);
-	magic_rebind(h->magic, c->w.now);
+	h->timer.fire = on_timer;
+	h->measured.fire = measured;
+	h->rehome.fire = rehome;
+	h->link = link;
+	h->gateway = g;
+	g->users++;
+	g->inside = (struct addrport){ h->inside, INSIDE_PORT };
+	make_allowed(h);
+	make_filter(h);
+	make_engines(h);
+	h->up = true;
+	world_note(&c->w, "started", h->index, gateway_worst(g));
+	choose_home(h);
+	control_join(&c->control, h->index);
+	measure(h);
+}
+
+static void drop_engines(struct host *h)
+{
+	for (int i = 0; i < REGIONS; i++)
+		wire_close(&h->wires[i]);
+	h->clock_floor =
+	    h->city->w.fault == FAULT_CLOCK_FLOOR ? (struct wall){ 0 } : wg_clock(h->wg);
+	wg_destroy(h->wg);
+	magic_destroy(h->magic);
+	h->endpoint_count = 0;
+	for (size_t i = 0; i < h->peer_count; i++) {
+		h->peers[i].known = false;
+		h->peers[i].route = (struct magic_route){ 0 };
+	}
+}
+
+static void back_up(struct host *h)
+{
+	make_engines(h);
+	choose_home(h);
+	control_join(&h->city->control, h->index);
 	measure(h);
 	host_drain(h);
 }
 
-static void forget(struct host *h, uint32_t other)
+void host_restart(struct host *h)
 {
-	struct wg_peer_id id;
-
-	if (!h->up)
-		return;
-	magic_peer_remove(h->magic, other);
-	if (wg_peer_of_owner(h->wg, other, &id))
-		(void)wg_peer_remove(h->wg, id);
+	world_note(&h->city->w, "restarted", h->index, 0);
+	drop_engines(h);
+	x25519_generate(&h->disco_private, &h->rng); /* it lives as long as the process */
+	back_up(h);
 }
 
-void city_revoke(struct city *c, uint32_t index)
+void host_rotate(struct host *h)
 {
-	struct host *h = &c->hosts[index];
-
-	h->revoked = true;
-	world_note(&c->w, "revoked", index, 0);
-	for (size_t i = 0; i < h->peer_count; i++)
-		forget(&c->hosts[h->peers[i].host], index);
+	world_note(&h->city->w, "rotated", h->index, 0);
+	drop_engines(h);
+	x25519_generate(&h->node_private, &h->rng);
+	x25519_public(h->node_key.b, &h->node_private);
+	back_up(h);
 }
 
-void city_fini(struct city *c)
+void host_moved(struct host *h, struct gateway *g)
 {
-	struct heap_node *node;
+	struct city *c = h->city;
 
-	while ((node = heap_first(&c->w.events))) {
-		struct event *e = container_of(node, struct event, node);
-
-		heap_remove(&c->w.events, node);
-		if (e->fire == arrive)
-			mem_free(container_of(e, struct flight, event));
-	}
-	for (size_t i = 0; i < c->n; i++) {
-		struct host *h = &c->hosts[i];
-
-		wg_destroy(h->wg);
-		magic_destroy(h->magic);
-		wg_allowed_unref(h->allowed);
-		filter_unref(h->filter);
-		filter_flows_destroy(h->flows);
-		gateway_fini(&h->gateway);
-		mem_free(h->peers);
-	}
-	map_fini(&c->by_key);
-	map_fini(&c->by_outside);
-	mem_free(c->hosts);
-	world_fini(&c->w);
+	h->gateway->users--;
+	h->gateway = g;
+	g->users++;
+	g->inside = (struct addrport){ h->inside, INSIDE_PORT };
+	world_note(&c->w, "moved", h->index, gateway_worst(g));
+	for (int i = 0; i < REGIONS; i++) /* connections do not survive a new address */
+		wire_close(&h->wires[i]);
+	choose_home(h);
+	magic_rebind(h->magic, c->w.now);
+	measure(h);
+	host_drain(h);
 }

@@ -1,8 +1,8 @@
 /*
- * sim/net.h - the internet between hosts: addresses, NATs, firewalls, loss, delay.
+ * sim/net.h - gateways between hosts and the internet: NATs, firewalls, one behind another.
  *
- * Every host sits alone behind its own gateway. A gateway maps and filters as its kind says;
- * packets take the link's delay with jitter and may be lost or overtake each other.
+ * A gateway maps and filters as its kind says. Several hosts may share one; it may or may not turn
+ * packets to its own outside address back (hairpin); it may stand behind another one (double NAT).
  */
 #pragma once
 
@@ -31,22 +31,28 @@ bool nat_pair_is_direct(enum nat_kind a, enum nat_kind b);
 struct link {
 	unsigned delay_ms, jitter_ms;
 	double loss;
+	unsigned mtu; /* longer datagrams vanish without a word; 0: none do */
 };
 
 struct mapping {
-	struct addrport remote; /* NAT_EASY: unset */
-	uint16_t port;          /* outside */
+	struct addrport inside, remote; /* NAT_EASY: remote is unset */
+	uint16_t port;                  /* outside */
 	struct mono used;
 };
 
 struct pinhole {
-	struct addrport remote; /* whom we sent to; the port counts for NAT_HARD and firewalls */
+	struct addrport inside,
+	    remote; /* who sent to whom; remote's port counts but for NAT_EASY */
 	struct mono used;
 };
 
 struct gateway {
 	enum nat_kind kind;
+	bool hairpin, forgetful;
+	struct gateway *parent; /* NULL: the internet is right outside */
 	struct ip outside;
+	struct addrport inside; /* NAT_NONE, NAT_FIREWALL: the one host behind it */
+	unsigned users;
 	struct mapping *maps;
 	size_t map_count, map_cap;
 	struct pinhole *holes;
@@ -55,10 +61,13 @@ struct gateway {
 
 enum { INSIDE_PORT = 41641, MAPPING_LIFE_S = 120 };
 
-void gateway_init(struct gateway *g, enum nat_kind kind, struct ip outside);
 void gateway_fini(struct gateway *g);
 void gateway_restart(struct gateway *g); /* all mappings are lost */
 /* An outgoing datagram: opens what it opens, tells what it looks like outside. False: dropped. */
-bool gateway_out(struct world *w, struct gateway *g, struct addrport to, struct addrport *seen_as);
-/* An incoming one: may it pass? */
-bool gateway_in(struct world *w, struct gateway *g, struct addrport from, uint16_t to_port);
+bool gateway_out(struct world *w, struct gateway *g, struct addrport from, struct addrport to,
+		 struct addrport *seen_as);
+/* An incoming one: may it pass, and to whom? */
+bool gateway_in(struct world *w, struct gateway *g, struct addrport from, uint16_t to_port,
+		struct addrport *inside);
+/* Kind of the whole way out: the hardest gateway on it. */
+enum nat_kind gateway_worst(const struct gateway *g);

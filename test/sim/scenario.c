@@ -2,133 +2,10 @@
 
 #include <stdio.h>
 
+#include "sim/expect.h"
+#include "sim/hostile.h"
 #include "sim/host.h"
-
-enum { FRIENDS = 50 };
-
-static const struct link good = { .delay_ms = 10, .jitter_ms = 4 };
-static const struct link lossy = { .delay_ms = 30, .jitter_ms = 40, .loss = 0.1 };
-
-/* Everyone knows some FRIENDS others, half of them only in one direction. */
-static void befriend(struct city *c)
-{
-	size_t links = c->n * (c->n - 1 < FRIENDS ? c->n - 1 : FRIENDS) / 2;
-
-	for (size_t i = 0; i < links; i++) {
-		uint32_t a = (uint32_t)rng_below(&c->w.rng, c->n),
-			 b = (uint32_t)rng_below(&c->w.rng, c->n);
-
-		if (a == b)
-			continue;
-		city_allow(c, a, b);
-		if (world_chance(&c->w, 0.5))
-			city_allow(c, b, a);
-	}
-}
-
-static enum nat_kind some_nat(struct city *c)
-{
-	static const enum nat_kind mix[] = {
-		NAT_EASY, NAT_EASY,     NAT_EASY, NAT_EASY, NAT_HARD,
-		NAT_HARD, NAT_FIREWALL, NAT_NONE, NAT_NONE, NAT_NO_UDP
-	};
-
-	return mix[rng_below(&c->w.rng, sizeof(mix) / sizeof(mix[0]))];
-}
-
-static void populate(struct city *c, struct link link)
-{
-	befriend(c);
-	for (uint32_t i = 0; i < c->n; i++) {
-		host_start(c, i, some_nat(c), link);
-		world_run_until(&c->w, mono_add_ms(c->w.now, 1));
-	}
-	world_run_until(&c->w, mono_add_s(c->w.now, 1));
-}
-
-/* Every allowed pair sends a packet a second. */
-static void talk(struct city *c, unsigned seconds)
-{
-	for (unsigned s = 0; s < seconds; s++) {
-		for (uint32_t i = 0; i < c->n; i++) {
-			struct host *h = &c->hosts[i];
-
-			for (size_t k = 0; k < h->peer_count; k++)
-				if (h->peers[k].may_send)
-					host_send(h, h->peers[k].host);
-		}
-		world_run_until(&c->w, mono_add_s(c->w.now, 1));
-	}
-}
-
-static bool both_up(struct city *c, const struct host *h, const struct peer *p)
-{
-	return !h->revoked && !c->hosts[p->host].revoked;
-}
-
-/* Whoever may talk was heard, by relay at first, within the bound. */
-static void expect_connected(struct city *c, int64_t bound_ms)
-{
-	for (uint32_t i = 0; i < c->n; i++) {
-		struct host *h = &c->hosts[i];
-
-		for (size_t k = 0; k < h->peer_count; k++) {
-			struct peer *p = &h->peers[k];
-			struct peer *sender = host_peer(&c->hosts[p->host], i);
-
-			if (!p->may_receive || !both_up(c, h, p))
-				continue;
-			if (mono_is_zero(p->first_arrived))
-				world_violation(&c->w, "nothing from %u (%s) reached %u (%s)",
-						p->host, nat_name(c->hosts[p->host].gateway.kind),
-						i, nat_name(h->gateway.kind));
-			else if (mono_since_ms(p->first_arrived, sender->first_sent) > bound_ms)
-				world_violation(
-				    &c->w, "first packet from %u to %u took %lld ms", p->host, i,
-				    (long long)mono_since_ms(p->first_arrived, sender->first_sent));
-		}
-	}
-}
-
-/* Pairs whose NATs allow it are direct, at least from who sends; the others must not claim to be.
- */
-static void expect_paths(struct city *c)
-{
-	uint64_t direct = 0, pairs = 0;
-
-	for (uint32_t i = 0; i < c->n; i++) {
-		struct host *h = &c->hosts[i];
-
-		for (size_t k = 0; k < h->peer_count; k++) {
-			struct peer *p = &h->peers[k];
-			bool can =
-			    nat_pair_is_direct(h->gateway.kind, c->hosts[p->host].gateway.kind);
-			bool is = host_is_direct(h, p->host);
-
-			if (!p->may_send || !both_up(c, h, p))
-				continue;
-			pairs++;
-			direct += is;
-			if (can != is)
-				world_violation(&c->w, "%u (%s) to %u (%s) is %s", i,
-						nat_name(h->gateway.kind), p->host,
-						nat_name(c->hosts[p->host].gateway.kind),
-						is ? "direct, which it cannot be" : "not direct");
-		}
-	}
-	(void)printf("  %llu of %llu pairs direct\n", (unsigned long long)direct,
-		     (unsigned long long)pairs);
-}
-
-static void expect_calm(struct city *c, unsigned most)
-{
-	for (uint32_t i = 0; i < c->n; i++)
-		for (size_t k = 0; k < c->hosts[i].peer_count; k++)
-			if (c->hosts[i].peers[k].route_changes > most)
-				world_violation(&c->w, "path of %u to %u changed %u times", i,
-						c->hosts[i].peers[k].host,
-						c->hosts[i].peers[k].route_changes);
-}
+#include "sim/talk.h"
 
 static void cold_start(struct city *c)
 {
@@ -152,7 +29,7 @@ static void roaming(struct city *c)
 	populate(c, good);
 	talk(c, 15);
 	for (uint32_t i = 0; i < c->n; i += 3)
-		host_moved(&c->hosts[i], some_nat(c));
+		host_moved(&c->hosts[i], city_gateway(c, some_nat(c), NULL));
 	talk(c, 20);
 	expect_paths(c);
 }
@@ -162,9 +39,18 @@ static void nat_restart(struct city *c)
 	populate(c, good);
 	talk(c, 15);
 	for (uint32_t i = 0; i < c->n; i += 2)
-		gateway_restart(&c->hosts[i].gateway);
+		gateway_restart(c->hosts[i].gateway);
 	talk(c, 25);
 	expect_paths(c);
+}
+
+/* From now on everyone must be heard again. */
+static void expect_all_heard(struct city *c, unsigned seconds)
+{
+	struct mono since = c->w.now;
+
+	talk(c, seconds);
+	expect_heard_since(c, since);
 }
 
 static uint64_t deliveries(struct city *c, unsigned seconds)
@@ -175,6 +61,12 @@ static uint64_t deliveries(struct city *c, unsigned seconds)
 	return c->delivered - before;
 }
 
+static void set_relays(struct city *c, bool up)
+{
+	for (int i = 0; i < REGIONS; i++)
+		region_set_up(&c->regions[i], up);
+}
+
 static void relay_loss(struct city *c)
 {
 	uint64_t usual, without;
@@ -182,12 +74,12 @@ static void relay_loss(struct city *c)
 	populate(c, good);
 	talk(c, 15);
 	usual = deliveries(c, 5);
-	c->relay_up = false;
+	set_relays(c, false);
 	without = deliveries(c, 20) / 4; /* direct pairs do not need it */
 	if (without * 10 < usual * 4 || without > usual)
 		world_violation(&c->w, "without relay %llu packets of %llu arrived",
 				(unsigned long long)without, (unsigned long long)usual);
-	c->relay_up = true;
+	set_relays(c, true);
 	talk(c, 15);
 	if (deliveries(c, 5) * 100 < usual * 99)
 		world_violation(&c->w, "the relay is back, the packets are not");
@@ -198,8 +90,9 @@ static void revocation(struct city *c)
 {
 	populate(c, good);
 	talk(c, 10);
+	c->settled = true;
 	for (uint32_t i = 0; i < c->n; i += 5)
-		city_revoke(c, i); /* check_packet() sees what still gets through */
+		city_revoke(c, i); /* host_check_packet() sees what still gets through */
 	talk(c, 10);
 	expect_paths(c);
 }
@@ -208,43 +101,21 @@ static void control_outage(struct city *c)
 {
 	populate(c, good);
 	talk(c, 10);
-	c->control_up = false;
+	control_set_up(&c->control, false);
 	for (uint32_t i = 0; i < c->n;
 	     i += 4) /* known peers find each other without it, by call-me-maybe */
-		host_moved(&c->hosts[i], NAT_EASY);
+		host_moved(&c->hosts[i], city_gateway(c, NAT_EASY, NULL));
 	talk(c, 20);
 	expect_paths(c);
-}
-
-/* What a stranger can send: noise, damaged and repeated copies of real datagrams. */
-static void hostile(struct city *c)
-{
-	struct addrport from = { ip_v4(198, 51, 100, 66), 666 };
-	uint8_t junk[1500];
-
-	populate(c, good);
-	talk(c, 5);
-	for (unsigned round = 0; round < 200; round++) {
-		for (uint32_t i = 0; i < c->n; i++) {
-			size_t n = 1 + (size_t)rng_below(&c->w.rng, sizeof(junk) - 1);
-
-			c->w.rng.fill(&c->w.rng, junk, n);
-			if (n > 4 && rng_below(&c->w.rng, 2)) {
-				memset(junk, 0, 4);
-				junk[0] = (uint8_t)(1 + rng_below(&c->w.rng, 4));
-			}
-			host_attack(&c->hosts[i], from, bytes_of(junk, n));
-		}
-		world_run_until(&c->w, mono_add_ms(c->w.now, 10));
-	}
-	talk(c, 10);
-	expect_connected(c, 1000);
+	control_set_up(&c->control, true);
+	expect_all_heard(c, 20);
 	expect_paths(c);
 }
 
 /* Hours of light use: idle peers must cost nothing, sessions rekey, nothing piles up. */
 static void long_day(struct city *c)
 {
+	enum { IDLE_EVENTS = 150 }; /* relays say once a minute that they live: a timer, a frame */
 	uint64_t fired;
 
 	populate(c, good);
@@ -255,10 +126,155 @@ static void long_day(struct city *c)
 	world_run_until(&c->w, mono_add_s(c->w.now, 1800));
 	fired = c->w.fired;
 	world_run_until(&c->w, mono_add_s(c->w.now, 3600));
-	if (c->w.fired - fired > c->n)
+	if (c->w.fired - fired > c->n * IDLE_EVENTS)
 		world_violation(&c->w, "%llu events in an idle hour",
 				(unsigned long long)(c->w.fired - fired));
 	talk(c, 15);
+	expect_paths(c);
+}
+
+static void region_loss(struct city *c)
+{
+	populate(c, good);
+	talk(c, 12);
+	c->settled = true;
+	region_set_up(&c->regions[0], false);
+	talk(c, 8); /* hosts find another home and say so */
+	expect_all_heard(c, 10);
+	expect_paths(c);
+	region_set_up(&c->regions[0], true);
+	talk(c, 8);
+	expect_all_heard(c, 10);
+}
+
+static void key_rotation(struct city *c)
+{
+	populate(c, good);
+	talk(c, 12);
+	c->settled = true;
+	for (uint32_t i = 0; i < c->n; i += 4)
+		host_rotate(&c->hosts[i]);
+	talk(c, 10);
+	expect_all_heard(c, 12);
+	expect_paths(c);
+}
+
+/* Offices of four behind one gateway, some behind their provider's, too. */
+static void shared_nat(struct city *c)
+{
+	struct gateway *provider[2], *g = NULL;
+
+	for (int i = 0; i < 2; i++) {
+		provider[i] = city_gateway(c, NAT_EASY, NULL);
+		provider[i]->hairpin = i;
+	}
+	befriend(c);
+	for (uint32_t i = 0; i < c->n; i++) {
+		uint32_t office = i / 4;
+
+		if (i % 4 == 0) {
+			g = city_gateway(c, office % 3 ? NAT_EASY : NAT_HARD,
+					 office % 2 ? provider[office / 2 % 2] : NULL);
+			g->hairpin = office % 5 == 0;
+		}
+		host_start(&c->hosts[i], g, good);
+	}
+	world_run_until(&c->w, mono_add_s(c->w.now, 2));
+	talk(c, 25);
+	expect_connected(c, 1000);
+	expect_paths(c);
+	expect_calm(c, 4); /* a nearer address may be found after the first that works */
+}
+
+static void no_udp(struct city *c)
+{
+	befriend(c);
+	for (uint32_t i = 0; i < c->n; i++)
+		host_start(&c->hosts[i], city_gateway(c, i % 10 ? NAT_NO_UDP : NAT_NONE, NULL),
+			   good);
+	world_run_until(&c->w, mono_add_s(c->w.now, 1));
+	talk(c, 15);
+	expect_connected(c, 1000);
+	expect_paths(c);
+}
+
+/* The largest packet of a tunnel becomes 1340 bytes: links of that size carry everything. */
+static void small_mtu(struct city *c)
+{
+	struct link narrow = good;
+	uint64_t usual;
+
+	narrow.mtu = c->w.fault == FAULT_FULL_MTU ? 1300 : 1340;
+	populate(c, narrow);
+	talk(c, 15);
+	usual = deliveries(c, 5);
+	c->packet_len = PACKET_MAX;
+	if (deliveries(c, 5) * 100 < usual * 99)
+		world_violation(&c->w, "large packets do not fit: %llu were cut off",
+				(unsigned long long)c->oversized);
+	expect_paths(c);
+}
+
+/* Wall clocks jump by days, hosts restart with a clock that has gone back. */
+static void clock_steps(struct city *c)
+{
+	static const int64_t days[] = { -3, 5, -400, 30 };
+
+	populate(c, good);
+	talk(c, 10);
+	for (unsigned round = 0; round < 4; round++) {
+		for (uint32_t i = round % 2; i < c->n; i += 2) {
+			c->hosts[i].clock_off_ns += days[round] * 86400 * 1000000000LL;
+			if (i % 4 < 2)
+				host_restart(&c->hosts[i]);
+		}
+		talk(c, 15);
+		expect_all_heard(c, 10);
+	}
+	world_run_until(&c->w, mono_add_s(c->w.now, 200)); /* every session is over */
+	expect_all_heard(c, 10);
+	expect_paths(c);
+}
+
+/* Peers send what policy denies; strangers believe to know us. */
+static void denied(struct city *c)
+{
+	for (uint32_t i = 0; i + 7 < c->n; i += 3)
+		city_pretend(c, i, i + 7);
+	populate(c, good);
+	for (unsigned s = 0; s < 15; s++) {
+		for (uint32_t i = 0; i < c->n; i++)
+			for (size_t k = 0; k < c->hosts[i].peer_count; k++)
+				host_send(&c->hosts[i], c->hosts[i].peers[k].host);
+		world_run_until(&c->w, mono_add_s(c->w.now, 1));
+	}
+	expect_connected(c, 1500);
+	expect_paths(c);
+}
+
+/* Days with work, churn and nights; what is held after a night must not grow. */
+static void leak_hunt(struct city *c)
+{
+	enum { DAYS = 7, SETTLED = 3, SLACK = 32 << 10 };
+	size_t base = 0, now = 0;
+
+	populate(c, good);
+	for (unsigned day = 0; day < DAYS; day++) {
+		for (unsigned hour = 0; hour < 4; hour++) {
+			talk(c, 10);
+			host_moved(&c->hosts[hour % c->n], c->hosts[hour % c->n].gateway);
+			host_restart(&c->hosts[(day + hour) % c->n]);
+			world_run_until(&c->w, mono_add_s(c->w.now, 1800));
+		}
+		world_run_until(&c->w, mono_add_s(c->w.now, (int64_t)22 * 3600));
+		now = heap_bytes();
+		if (day == SETTLED)
+			base = now;
+	}
+	if (now > base + base / 100 + SLACK)
+		world_violation(&c->w, "%zu bytes held after day %d, %zu after day %d", base,
+				SETTLED + 1, now, DAYS);
+	expect_all_heard(c, 15);
 	expect_paths(c);
 }
 
@@ -267,10 +283,21 @@ const struct scenario scenarios[] = {
 	{ "bad-weather", "the same with 10 % loss on each link and reordering", bad_weather },
 	{ "roaming", "a third of the hosts move to another network", roaming },
 	{ "nat-restart", "half of the gateways lose their mappings", nat_restart },
-	{ "relay-loss", "the relay goes away and comes back", relay_loss },
+	{ "shared-nat", "several hosts behind one gateway, some of these behind another",
+	  shared_nat },
+	{ "no-udp", "nearly all hosts have relays alone", no_udp },
+	{ "small-mtu", "links just wide enough for a tunnel packet", small_mtu },
+	{ "relay-loss", "all relays go away and come back", relay_loss },
+	{ "region-loss", "one of three regions goes away and comes back", region_loss },
 	{ "revocation", "a fifth of the hosts is revoked while talking", revocation },
+	{ "key-rotation", "a quarter of the hosts takes a new node key", key_rotation },
 	{ "control-outage", "hosts move while the coordination server is down", control_outage },
+	{ "clock-steps", "wall clocks jump, hosts restart with wrong ones", clock_steps },
+	{ "denied", "peers send what policy denies, strangers what nobody asked for", denied },
 	{ "hostile", "strangers send noise and forgeries", hostile },
+	{ "hostile-peer", "a peer replays, forges discovery and lies about addresses",
+	  hostile_peer },
 	{ "long-day", "hours of light use, then silence", long_day, 5 },
+	{ "leak-hunt", "days of use, moves and restarts: memory comes back", leak_hunt, 5 },
 };
 const size_t scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);

@@ -19,11 +19,6 @@ void world_fini(struct world *w)
 	heap_fini(&w->events);
 }
 
-struct wg_time world_time(const struct world *w)
-{
-	return (struct wg_time){ w->now, { 1700000000LL * 1000000000 + w->now.ns } };
-}
-
 void world_at(struct world *w, struct event *e, struct mono at)
 {
 	heap_set(&w->events, &e->node, at.ns < w->now.ns ? w->now : at);
@@ -59,23 +54,42 @@ bool world_chance(struct world *w, double p)
 	return p > 0 && (double)(rng_u64(&w->rng) >> 11) * 0x1p-53 < p;
 }
 
+static void print_note(const struct note *n)
+{
+	(void)printf("%9lld ms  %-18s %llu %llu\n", (long long)(n->at.ns / 1000000 - 1000), n->what,
+		     (unsigned long long)n->a, (unsigned long long)n->b);
+}
+
 void world_note(struct world *w, const char *what, uint64_t a, uint64_t b)
 {
 	uint64_t facts[] = { w->trace, (uint64_t)w->now.ns, a, b }, seed[2] = { 0, 0 };
+	struct note *n = &w->notes[w->noted++ % NOTES_KEPT];
 
 	seed[0] = map_hash(seed, bytes_str(what));
 	w->trace = map_hash(seed, bytes_of(facts, sizeof(facts)));
+	*n = (struct note){ w->now, what, a, b };
 	if (w->verbose)
-		(void)printf("%9lld ms  %-18s %llu %llu\n", (long long)world_ms(w), what,
-			     (unsigned long long)a, (unsigned long long)b);
+		print_note(n);
+}
+
+/* What led there; --verbose with the same seed prints all of it. */
+static void print_notes(const struct world *w)
+{
+	uint64_t first = w->noted > NOTES_KEPT ? w->noted - NOTES_KEPT : 0;
+
+	(void)printf("the last facts before the first violation:\n");
+	for (uint64_t i = first; i < w->noted; i++)
+		print_note(&w->notes[i % NOTES_KEPT]);
 }
 
 void world_violation(struct world *w, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (w->violations++ >= VIOLATIONS_SHOWN)
+	if (w->violations++ >= VIOLATIONS_SHOWN || w->quiet)
 		return;
+	if (w->violations == 1 && !w->verbose)
+		print_notes(w);
 	(void)printf("VIOLATION at %lld ms: ", (long long)world_ms(w));
 	va_start(ap, fmt);
 	(void)vprintf(fmt, ap);

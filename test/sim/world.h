@@ -12,7 +12,7 @@
 #include "base/heap.h"
 #include "base/rand.h"
 #include "base/wall.h"
-#include "engine/wg/wg.h"
+#include "sim/fault.h"
 
 struct world;
 
@@ -21,19 +21,28 @@ struct event {
 	void (*fire)(struct world *w, struct event *e); /* may free e */
 };
 
+struct note {
+	struct mono at;
+	const char *what;
+	uint64_t a, b;
+};
+
+enum { NOTES_KEPT = 64 };
+
 struct world {
 	struct mono now;
 	struct heap events;
 	struct rng rng;
 	uint64_t trace; /* hash over every noted fact */
-	uint64_t fired;
-	bool verbose;
+	uint64_t fired, noted;
+	enum fault fault; /* planted */
+	bool verbose, quiet;
 	unsigned violations;
+	struct note notes[NOTES_KEPT]; /* what came before the first violation */
 };
 
 void world_init(struct world *w, uint64_t seed);
 void world_fini(struct world *w);
-struct wg_time world_time(const struct world *w);
 void world_at(struct world *w, struct event *e, struct mono at); /* (re)schedules */
 void world_cancel(struct world *w, struct event *e);
 void world_run_until(struct world *w, struct mono until);
