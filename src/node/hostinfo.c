@@ -69,6 +69,11 @@ void hostinfo_write(struct buf *out, const struct prefs *prefs,
 		net.mapping_varies_by_dest_ip =
 		    report->varies_known ? opt_of(report->varies) : OPT_UNSET;
 		net.working_udp = opt_of(report->udp);
+		net.have_port_map = report->ports.mapped;
+		if (report->ports.checked) {
+			net.pmp = opt_of(report->ports.pmp);
+			net.pcp = opt_of(report->ports.pcp);
+		}
 		net.working_ipv6 = opt_of(report->ipv6);
 		net.preferred_derp = report->preferred;
 		for (size_t i = 0; i < report->region_count; i++) {

@@ -11,6 +11,7 @@
 #include "node/prefs.h"
 #include "node/privops.h"
 #include "node/tunnel_state.h"
+#include "part/portmapper.h"
 #include "wire/stun.h"
 
 enum {
@@ -316,6 +317,25 @@ static void on_report(void *arg, const struct netcheck_report *report)
 	tunnel_update_endpoints(t);
 	t->conf.on_netinfo(t->conf.arg, report);
 	schedule_netcheck(t);
+	portmapper_want(t->ports, t->udp4.port);
+}
+
+static void mark_ports_socket(void *arg, int fd)
+{
+	(void)on_socket(arg, fd);
+}
+
+static void on_ports(void *arg)
+{
+	struct tunnel *t = arg;
+	struct portmapper_services s = portmapper_services(t->ports);
+	struct netcheck_ports ports = { .checked = s.checked, .pmp = s.pmp, .pcp = s.pcp };
+	struct addrport at;
+
+	ports.mapped = portmapper_mapped(t->ports, &at);
+	tunnel_update_endpoints(t);
+	if (netcheck_set_ports(t->netcheck, ports) && netcheck_last(t->netcheck))
+		t->conf.on_netinfo(t->conf.arg, netcheck_last(t->netcheck));
 }
 
 /* Idle nodes do not probe: their mappings may close. */
@@ -342,6 +362,7 @@ void tunnel_rebind(struct tunnel *t)
 	magic_rebind(t->magic, loop_now(t->loop));
 	tunnel_flush_magic(t);
 	relays_check(t->relays);
+	portmapper_rebind(t->ports, t->udp4.port);
 	tunnel_update_endpoints(t);
 	netcheck_run(t->netcheck, true);
 }
@@ -467,13 +488,18 @@ static void make_parts(struct tunnel *t)
 					  .on_report = on_report,
 					  .relay_heard_ms = netcheck_heard,
 					  .arg = t };
+	struct portmapper_conf ports = {
+		.log = t->conf.log, .on_socket = mark_ports_socket, .on_change = on_ports, .arg = t
+	};
 	uint8_t seed[16];
 
 	relays.log.subsystem = "derp";
 	netcheck.log.subsystem = "netcheck";
+	ports.log.subsystem = "portmap";
 	t->relays = relays_create(t->loop, &relays);
 	secret32_wipe(&relays.node_key);
 	t->netcheck = netcheck_create(t->loop, &netcheck);
+	t->ports = portmapper_create(t->loop, &ports);
 	t->rng.fill(&t->rng, seed, sizeof(seed));
 	t->flows = filter_flows_create(seed);
 	t->rng.fill(&t->rng, seed, sizeof(seed));
@@ -518,6 +544,7 @@ void tunnel_destroy(struct tunnel *t)
 	io_timer_stop(&t->watch_timer);
 	io_timer_stop(&t->netcheck_timer);
 	io_watch_stop(&t->dp_watch);
+	portmapper_destroy(t->ports);
 	netcheck_destroy(t->netcheck);
 	relays_destroy(t->relays);
 	datapath_destroy(t->dp);

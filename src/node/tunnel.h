@@ -33,7 +33,7 @@ enum { TUNNEL_ENDPOINTS_MAX = 32 };
 
 struct tunnel_endpoint {
 	struct addrport at;
-	uint8_t type; /* tailcfg.EndpointType: 1 local, 2 stun, 4 stun4localport */
+	uint8_t type; /* tailcfg.EndpointType: 1 local, 2 stun, 3 portmapped, 4 stun4localport */
 };
 
 struct tunnel_ping {

@@ -1,11 +1,18 @@
-/* node/tunnel_self.c - our own addresses: what STUN saw and what the interfaces have. */
+/* node/tunnel_self.c - our own addresses: what the gateway maps, STUN saw, the interfaces have. */
 #include <string.h>
 
 #include "base/err.h"
 #include "node/tunnel_state.h"
 #include "os/rtnl/rtnl.h"
+#include "part/portmapper.h"
 
-enum { TYPE_LOCAL = 1, TYPE_STUN = 2, TYPE_STUN_LOCAL_PORT = 4, LINKS_MAX = 64 };
+enum {
+	TYPE_LOCAL = 1,
+	TYPE_STUN = 2,
+	TYPE_PORTMAPPED = 3,
+	TYPE_STUN_LOCAL_PORT = 4,
+	LINKS_MAX = 64,
+};
 
 struct collector {
 	struct tunnel *t;
@@ -81,6 +88,14 @@ static void from_interfaces(struct collector *c)
 	rtnl_close(r);
 }
 
+static void from_gateway(struct collector *c)
+{
+	struct addrport at;
+
+	if (portmapper_mapped(c->t->ports, &at))
+		put(c, at.ip, at.port, TYPE_PORTMAPPED);
+}
+
 static void from_stun(struct collector *c)
 {
 	const struct netcheck_report *report = netcheck_last(c->t->netcheck);
@@ -118,6 +133,7 @@ void tunnel_update_endpoints(struct tunnel *t)
 	struct addrport plain[TUNNEL_ENDPOINTS_MAX];
 	struct collector c = { .t = t, .v = v };
 
+	from_gateway(&c);
 	from_stun(&c);
 	from_interfaces(&c);
 	for (size_t i = 0; i < c.n; i++)

@@ -16,6 +16,7 @@
 #include "node/tunnel.h"
 #include "os/tun.h"
 
+struct portmapper;
 struct tailcfg_node;
 
 struct peer { /* somebody we may talk to: not expired, with a disco key or a relay */
@@ -38,6 +39,7 @@ struct tunnel {
 	struct datapath *dp;
 	struct relays *relays;
 	struct netcheck *netcheck;
+	struct portmapper *ports;
 	struct filter_flows *flows;
 	_Atomic(struct gate *) gate;
 	struct io_watch dp_watch;

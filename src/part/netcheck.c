@@ -69,6 +69,7 @@ struct netcheck {
 	struct netcheck_report report; /* being made */
 	unsigned seen_times[NETCHECK_SEEN_MAX];
 	struct netcheck_report last;
+	struct netcheck_ports ports;
 	bool has_last;
 	int home;
 };
@@ -450,6 +451,7 @@ static void finish(struct netcheck *n)
 	if (!n->home && n->region_count)
 		n->home = n->regions[0]->id;
 	report->preferred = n->home;
+	report->ports = n->ports;
 	n->last = *report;
 	n->has_last = true;
 	if (n->again)
@@ -482,6 +484,15 @@ void netcheck_destroy(struct netcheck *n)
 bool netcheck_is_running(const struct netcheck *n)
 {
 	return n->running;
+}
+
+bool netcheck_set_ports(struct netcheck *n, struct netcheck_ports ports)
+{
+	bool same = n->ports.checked == ports.checked && n->ports.mapped == ports.mapped &&
+		    n->ports.pmp == ports.pmp && n->ports.pcp == ports.pcp;
+
+	n->ports = n->last.ports = ports;
+	return !same;
 }
 
 const struct netcheck_report *netcheck_last(const struct netcheck *n)

@@ -26,6 +26,11 @@ struct netcheck_region {
 	int64_t v4_ns, v6_ns; /* 0: no answer */
 };
 
+/* What the gateway offers; filled in by who asks it. */
+struct netcheck_ports {
+	bool checked, mapped, pmp, pcp;
+};
+
 struct netcheck_report {
 	struct netcheck_region regions[NETCHECK_REGIONS_MAX];
 	size_t region_count; /* those that answered */
@@ -34,6 +39,7 @@ struct netcheck_report {
 	bool varies_known, varies; /* the NAT gives every destination another address */
 	struct addrport seen[NETCHECK_SEEN_MAX]; /* our addresses from outside, most seen first */
 	size_t seen_count;
+	struct netcheck_ports ports;
 };
 
 struct netcheck_conf {
@@ -58,6 +64,8 @@ void netcheck_run(struct netcheck *n, bool full);
 bool netcheck_is_running(const struct netcheck *n);
 /* A STUN datagram that came in. */
 void netcheck_input(struct netcheck *n, struct addrport from, struct bytes datagram);
+/* From now on in every report, the last one included. False: nothing changed. */
+bool netcheck_set_ports(struct netcheck *n, struct netcheck_ports ports);
 /* NULL before the first. */
 const struct netcheck_report *netcheck_last(const struct netcheck *n);
 int netcheck_home(const struct netcheck *n); /* 0: none */

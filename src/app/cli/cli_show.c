@@ -276,6 +276,57 @@ int cli_ping(void *context, const void *values, int argc, char **argv)
 
 /* ---- the rest ---- */
 
+static const char *yes_no(const struct json *v)
+{
+	bool yes;
+
+	if (!v || !json_bool(v, &yes))
+		return "not known";
+	return yes ? "yes" : "no";
+}
+
+static void print_family(struct cli *cli, const struct json *report, const char *name,
+			 const char *address)
+{
+	const char *seen = cli_text(cli, report, address);
+
+	(void)printf("%s: %s%s%s\n", name, yes_no(json_get(report, name)), *seen ? ", " : "", seen);
+}
+
+static void print_port_mapping(const struct json *report)
+{
+	bool pmp = false, pcp = false, mapped = false;
+
+	if (!json_bool(json_get(report, "PMP"), &pmp) ||
+	    !json_bool(json_get(report, "PCP"), &pcp)) {
+		(void)printf("PortMapping: not checked\n");
+		return;
+	}
+	(void)json_bool(json_get(report, "PortMapped"), &mapped);
+	(void)printf("PortMapping: %s%s%s%s\n", pmp ? "NAT-PMP" : "", pmp && pcp ? ", " : "",
+		     pcp ? "PCP" : "",
+		     mapped       ? " (a port is open)"
+		     : pmp || pcp ? " (refused)"
+				  : "none");
+}
+
+static void print_report(struct cli *cli)
+{
+	struct cli_answer a;
+	struct err err;
+
+	if (cli_call(cli, "GET", "netcheck", NO_BODY, &a, &err) < 0) {
+		(void)printf("Nothing has been measured yet\n");
+		return;
+	}
+	(void)printf("UDP: %s\n", yes_no(json_get(a.json, "UDP")));
+	print_family(cli, a.json, "IPv4", "GlobalV4");
+	print_family(cli, a.json, "IPv6", "GlobalV6");
+	(void)printf("MappingVariesByDestIP: %s\n",
+		     yes_no(json_get(a.json, "MappingVariesByDestIP")));
+	print_port_mapping(a.json);
+}
+
 int cli_netcheck(void *context, const void *values, int argc, char **argv)
 {
 	struct cli *cli = context;
@@ -293,6 +344,7 @@ int cli_netcheck(void *context, const void *values, int argc, char **argv)
 	(void)printf("Addresses others may reach us at:\n");
 	json_each (at, json_get(self, "Addrs"))
 		(void)printf("  %.*s\n", BYTES_FMT(at->text));
+	print_report(cli);
 	return 0;
 }
 

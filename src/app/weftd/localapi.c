@@ -338,6 +338,7 @@ static const struct {
 	{ "POST",  "ping",                READ,  localapi_ping },
 	{ "GET",   "watch-ipn-bus",       READ,  localapi_watch },
 	{ "GET",   "derpmap",             READ,  get_derpmap },
+	{ "GET",   "netcheck",            READ,  localapi_netcheck },
 	{ "GET",   "dns-config",          READ,  get_dns_config },
 	{ "GET",   "profiles/",           WRITE, get_profile },
 	{ "GET",   "profiles/current",    WRITE, get_profile },

@@ -204,9 +204,12 @@ static bool learn_source(struct disco_key *d, struct mono now, struct addrport f
 
 		if (!c)
 			continue;
-		fresh |= memcmp(c->last_txid, ping->txid, sizeof(c->last_txid)) != 0;
-		memcpy(c->last_txid, ping->txid, sizeof(c->last_txid));
 		c->last_got_ping = now;
+		if (!memcmp(c->last_txid, ping->txid, sizeof(c->last_txid)))
+			continue;
+		memcpy(c->last_txid, ping->txid, sizeof(c->last_txid));
+		fresh = true;
+		magic_peer_heard(p, now, c);
 	}
 	return fresh;
 }

@@ -7,8 +7,8 @@
  *   stale        direct, but trust ran out  send both ways; seek
  *
  * While packets flow a heartbeat pings the direct address every 3 s and a pong extends trust by 6.5
- * s. A ping that is received does not cause one back: that would let a stranger's replay aim our
- * traffic.
+ * s. A ping that is received does not cause one back, which would let a stranger's replay aim our
+ * traffic, but for one case: see magic_peer_heard().
  */
 #include "engine/magic/magic_peer.h"
 
@@ -168,6 +168,24 @@ void magic_peer_ping_now(struct magic_peer *p, struct mono now)
 {
 	for (size_t i = 0; i < p->n; i++)
 		(void)ping_candidate(p, now, &p->candidates[i], PING_DISCOVERY, 0);
+}
+
+/*
+ * Our ping to this address was lost in a NAT that the peer's ping has opened since; the peer has
+ * its path and will not call us, so our next round in five seconds would be the first to find out.
+ * Asking again at once is safe where the address is known from the map or from call-me-maybe: a
+ * replay cannot aim at others. Once per interval and address, while packets flow.
+ */
+void magic_peer_heard(struct magic_peer *p, struct mono now, struct candidate *c)
+{
+	bool in_use = !mono_is_zero(p->last_send) &&
+		      !mono_reached(now, mono_add_s(p->last_send, SESSION_ACTIVE_S));
+
+	if (!in_use || is_trusted(p, now) || !(c->sources & (FROM_MAP | FROM_CALL_ME_MAYBE)) ||
+	    !is_due(now, c->last_back, DISCOVERY_INTERVAL_S))
+		return;
+	c->last_back = now;
+	(void)ping_candidate(p, now, c, PING_DISCOVERY, 0);
 }
 
 void magic_peer_sending(struct magic_peer *p, struct mono now)

@@ -31,6 +31,7 @@ struct candidate {
 	unsigned sources;
 	struct mono last_ping;     /* ours to it */
 	struct mono last_got_ping; /* its to us */
+	struct mono last_back;     /* ours in answer to one of its */
 	uint8_t last_txid[DISCO_TXID_LEN];
 	int64_t latency_ns; /* 0: never ponged */
 };
@@ -112,6 +113,8 @@ void magic_peer_heartbeat(struct magic_peer *p, struct mono now);
 void magic_peer_pong(struct magic_peer *p, struct mono now, const struct sent_ping *ping);
 void magic_peer_ping_lost(struct magic_peer *p, struct mono now, const struct sent_ping *ping);
 void magic_peer_forget_best(struct magic_peer *p);
+/* A fresh ping of the peer came from c. */
+void magic_peer_heard(struct magic_peer *p, struct mono now, struct candidate *c);
 void magic_peer_ping_now(struct magic_peer *p,
 			 struct mono now); /* all candidates, no call-me-maybe */
 void magic_peer_person(struct magic_peer *p, struct mono now, uint64_t token);

@@ -4,6 +4,7 @@ judge of our client is not written by us. It edits a table of its own next to ou
 miniupnpd grants nothing while its public address is a reserved one, as it then believes in a
 second NAT above. Documentation prefixes are reserved too, so a topology that wants open ports
 begins with a public one, such as 11.0.0.0/24; nothing ever leaves the namespaces."""
+import contextlib
 import os
 import shutil
 import signal
@@ -91,6 +92,14 @@ def wait_until_served(node, child, folder):
 
 
 def stop(lab, node):
-    if node.pmp_pid and node.pmp_pid in kernel.processes_in([lab.ns(node.name)]):
+    space = [lab.ns(node.name)]
+    if node.pmp_pid and node.pmp_pid in kernel.processes_in(space):
         os.kill(node.pmp_pid, signal.SIGKILL)
+        for _ in range(200):  # the next one wants its port
+            if node.pmp_pid not in kernel.processes_in(space):
+                break
+            time.sleep(0.01)
+        # Killed, it leaves this file; its number may soon be that of another process.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(lab.host_dir(node.name), "miniupnpd.pid"))
     node.pmp_pid = 0

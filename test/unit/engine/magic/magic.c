@@ -194,6 +194,31 @@ TEST(call_me_maybe_opens_both_firewalls)
 	tear_down();
 }
 
+/* The other side answers call-me-maybe with pings, has its path then and does not call back. */
+TEST(a_ping_through_a_firewall_opens_it_for_ours)
+{
+	unsigned sent;
+
+	set_up(true);
+	net.side[1].firewall = true;
+	magic_set_endpoints(net.side[0].m, net.now, &net.side[0].addr, 1);
+	magic_output(net.side[0].m, net.now, 1);
+	run_ms(200);
+	CHECK(is_direct(0) && is_direct(1));
+	tear_down();
+	/* Without packets of ours to the peer nothing is asked back. */
+	set_up(true);
+	net.side[0].firewall = true;
+	net.side[0].opened = true;
+	magic_output(net.side[1].m, net.now, 1);
+	run_ms(DELAY_MS + 2);
+	sent = net.direct_sent;
+	run_ms(DELAY_MS);
+	CHECK_INT(sent, 2); /* a ping and its pong */
+	CHECK_INT(net.direct_sent, 2);
+	tear_down();
+}
+
 TEST(endpoints_are_asked_for_when_stale)
 {
 	set_up(true);
