@@ -27,7 +27,7 @@ static inline void secret32_wipe(struct secret32 *s)
 }
 
 /*
- * Before the first key is read: no core dumps, no ptrace and no /proc by equals. A program that fails
- * here ends. A sanitizer build stays open to itself.
+ * Before the first key is read: no core dumps, no ptrace and no /proc by equals. A program that
+ * fails here ends. A sanitizer build stays open to itself.
  */
 int secret_harden_process(struct err *err);
