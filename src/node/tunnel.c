@@ -15,7 +15,6 @@
 #include "wire/stun.h"
 
 enum {
-	PACKET_MTU = 1280,
 	WATCH_MS = 1000,         /* how often a busy peer's path is kept alive */
 	NETCHECK_MIN_MS = 20000, /* plus up to six seconds */
 	NETCHECK_SPREAD_MS = 6000,
@@ -408,7 +407,7 @@ static int open_sockets(struct tunnel *t, struct err *err)
 
 static int open_device(struct tunnel *t, struct err *err)
 {
-	struct privops_tun want = { .mtu = PACKET_MTU };
+	struct privops_tun want = { .mtu = TUNNEL_MTU };
 	int fd;
 
 	t->tun.fd = -1;
@@ -433,7 +432,7 @@ static int make_engines(struct tunnel *t, struct err *err)
 {
 	struct wg_conf wg = { .private_key = t->conf.node_key,
 			      .rng = &t->rng,
-			      .mtu = PACKET_MTU,
+			      .mtu = TUNNEL_MTU,
 			      .data_threads = t->conf.threads > 0,
 			      .on_unknown_peer = on_unknown_peer,
 			      .on_session = on_session,
@@ -446,7 +445,7 @@ static int make_engines(struct tunnel *t, struct err *err)
 	struct datapath_conf dp = { .tun = t->tun.fd >= 0 ? &t->tun : NULL,
 				    .udp4 = &t->udp4,
 				    .udp6 = t->udp6.fd >= 0 ? &t->udp6 : NULL,
-				    .mtu = PACKET_MTU,
+				    .mtu = TUNNEL_MTU,
 				    .threads = t->conf.threads,
 				    .hooks = { .filter_out = hook_out,
 					       .filter_in = hook_in,

@@ -16,6 +16,7 @@
 #include "base/mono.h"
 #include "crypto/keytext.h"
 #include "crypto/secret.h"
+#include "node/pathwhy.h"
 #include "part/netcheck.h"
 
 struct datapath;
@@ -29,7 +30,7 @@ struct privops;
 struct tun;
 struct tunnel;
 
-enum { TUNNEL_ENDPOINTS_MAX = 32 };
+enum { TUNNEL_ENDPOINTS_MAX = 32, TUNNEL_MTU = 1280 };
 
 struct tunnel_endpoint {
 	struct addrport at;
@@ -87,8 +88,10 @@ bool tunnel_ping(struct tunnel *t, int64_t node_id, uint64_t token);
 
 struct tunnel_peer_status {
 	bool has_session, active;
-	struct addrport direct; /* family 0: relayed */
-	int region;             /* the peer's home */
+	enum pathwhy why;
+	size_t candidates, answered; /* addresses known; addresses that ever answered */
+	struct addrport direct;      /* family 0: relayed */
+	int region;                  /* the peer's home */
 	int64_t latency_ns;
 	uint64_t tx_bytes, rx_bytes;
 	int64_t handshake_ms_ago, write_ms_ago; /* -1: never */

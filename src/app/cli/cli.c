@@ -68,6 +68,11 @@ static const struct opt ping_opts[] = {
 	{ "until-direct", OPT_FLAG, offsetof(struct cli_ping_options, until_direct), "true", NULL, "stop when the way is direct" },
 };
 
+static const struct opt explain_opts[] = {
+	{ "json", OPT_FLAG, offsetof(struct cli_explain_options, json), NULL, NULL, "for programs" },
+	{ "udp", OPT_FLAG, offsetof(struct cli_explain_options, udp), NULL, NULL, "the port is one of UDP, not of TCP" },
+};
+
 static const struct opt dns_opts[] = {
 	{ "json", OPT_FLAG, offsetof(struct cli_dns_options, json), NULL, NULL, "for programs" },
 	{ "all", OPT_FLAG, offsetof(struct cli_dns_options, all), NULL, NULL, "with records, counters and what is rarely wanted" },
@@ -83,6 +88,8 @@ const struct opt_command cli_commands[] = {
 	{ "status", NULL, "this node, the others, and how they are reached", status_opts, array_len(status_opts), cli_status, NULL },
 	{ "ip", "[NODE]", "addresses of a node, one a line", ip_opts, array_len(ip_opts), cli_ip, NULL },
 	{ "ping", "NODE", "which way packets to a node take, and how long", ping_opts, array_len(ping_opts), cli_ping, NULL },
+	{ "explain", "NODE[:PORT]", "why a node can or cannot be reached, and what to do", explain_opts, array_len(explain_opts), cli_explain,
+	  "  weft explain otherhost\n  weft explain otherhost:22\n" },
 	{ "whois", "ADDRESS", "whose address this is", NULL, 0, cli_whois, NULL },
 	{ "netcheck", NULL, "home relay, and what we look like from outside", NULL, 0, cli_netcheck, NULL },
 	{ "exit-node", "list|suggest", "nodes that offer to carry all traffic", NULL, 0, cli_exit_node, "  weft exit-node list\n" },
@@ -96,9 +103,8 @@ const struct opt_command cli_commands[] = {
 const size_t cli_command_count = array_len(cli_commands);
 
 static const char *const not_there[] = {
-	"switch", "get",     "configure", "nc",    "ssh",       "funnel",
-	"serve",  "service", "web",       "file",  "bugreport", "cert",
-	"lock",   "update",  "whoami",    "drive", "wait",      "explain",
+	"switch", "get",       "configure", "nc",   "ssh",    "funnel", "serve", "service", "web",
+	"file",   "bugreport", "cert",      "lock", "update", "whoami", "drive", "wait",
 };
 
 union values {
@@ -107,6 +113,7 @@ union values {
 	struct cli_ip_options ip;
 	struct cli_dns_options dns;
 	struct cli_ping_options ping;
+	struct cli_explain_options explain;
 };
 
 static int run(struct cli *cli, const struct opt_program *program, int argc, char **argv)

@@ -46,6 +46,17 @@ static const char *owner(struct cli *cli, const struct json *status, const struc
 	return cli_text(cli, json_get(json_get(status, "User"), id), "LoginName");
 }
 
+/* An idle peer is relayed because nobody asked for more: that is no reason worth a word. */
+static void print_relay(struct cli *cli, const struct json *node, const char *relay)
+{
+	const char *why = cli_text(cli, node, "WeftWhyRelayedText");
+
+	(void)printf("relay \"%s\"", relay);
+	if (*why && cli_truth(node, "Active") &&
+	    strcmp(cli_text(cli, node, "WeftWhyRelayed"), "idle") != 0)
+		(void)printf(" (%s)", why);
+}
+
 static void print_way(struct cli *cli, const struct json *node)
 {
 	const char *direct = cli_text(cli, node, "CurAddr");
@@ -59,7 +70,7 @@ static void print_way(struct cli *cli, const struct json *node)
 	if (*direct)
 		(void)printf("direct %s", direct);
 	else if (*relay)
-		(void)printf("relay \"%s\"", relay);
+		print_relay(cli, node, relay);
 	else
 		(void)fputs("no way known", stdout);
 	if (!cli_truth(node, "Online"))

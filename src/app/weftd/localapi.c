@@ -346,6 +346,7 @@ static const struct {
 	{ "GET",   "metrics",             WRITE, get_counters },
 	{ "GET",   "check-ip-forwarding", READ,  localapi_check_forwarding },
 	{ "GET",   "check-udp-gro-forwarding", READ, get_warning },
+	{ "GET",   "weft-explain",        READ,  localapi_explain },
 	{ "POST",  "shutdown",            WRITE, not_there },
 	{ "GET",   "serve-config",        READ,  get_serve_config },
 	{ "POST",  "dial",                WRITE, not_there },

@@ -152,6 +152,15 @@ static int64_t ago(int64_t ms)
 	return ms < 0 ? 0 : wall_now().ns - ms * 1000000;
 }
 
+/* Ours, unknown to the original: clients skip what they do not know. */
+static void put_why(struct json_out *o, const struct tunnel_peer_status *s, bool known)
+{
+	if (!known || s->why == PATHWHY_DIRECT)
+		return;
+	text(o, "WeftWhyRelayed", pathwhy_code(s->why));
+	text(o, "WeftWhyRelayedText", pathwhy_sentence(s->why));
+}
+
 /* p NULL: ourselves before the first map. */
 static void put_node(struct json_out *o, const struct node *n, const struct tailcfg_node *p,
 		     bool self)
@@ -169,6 +178,7 @@ static void put_node(struct json_out *o, const struct node *n, const struct tail
 	text(o, "CurAddr", ip_is_valid(s.direct.ip) ? addrport_format(s.direct, out) : "");
 	relay_code(o, n, peer ? peer->home_derp : t ? tunnel_home(t) : 0);
 	text(o, "PeerRelay", "");
+	put_why(o, &s, known);
 	number(o, "RxBytes", (int64_t)s.rx_bytes);
 	number(o, "TxBytes", (int64_t)s.tx_bytes);
 	moment(o, "Created", p ? p->created.ns : 0);
