@@ -782,6 +782,97 @@ void node_logout(struct node *n, void (*done)(void *arg, const struct err *err),
 		on_logout(n, &err);
 }
 
+/* ---- profiles ---- */
+
+static void end_pings(struct node *n)
+{
+	static const struct tunnel_ping nothing = { .latency_ns = -1 };
+
+	list_each_safe (it, &n->pings) {
+		struct node_ping *p = list_entry(it, struct node_ping, node);
+
+		list_remove(&p->node);
+		p->on_result(p, &nothing);
+	}
+}
+
+/* Everything that belongs to the current profile and is not in the state goes. */
+static void leave_profile(struct node *n)
+{
+	struct err err = { 0 };
+
+	if (n->logout_done) /* its keys are forgotten by whoever comes next */
+		on_logout(n, &err);
+	io_timer_stop(&n->save_map);
+	io_timer_stop(&n->expiry);
+	save_map(n);
+	drop_tunnel(n);
+	drop_control(n);
+	end_pings(n);
+	netmap_unref(n->map);
+	n->map = NULL;
+	n->map_stale = false;
+	n->auth_url[0] = '\0';
+	n->error[0] = '\0';
+	n->auth_blocked = n->login_wanted = false;
+	set_state(n, NODE_NO_STATE);
+}
+
+static int enter_profile(struct node *n, struct err *err)
+{
+	int ret = state_save(n->state, err);
+
+	log_info(&n->log, "profile is %s", state_profile(n->state)->id);
+	if (node_has_key(n))
+		load_map(n);
+	arm_expiry(n);
+	update(n);
+	apply_map(n, NULL);
+	tell(n, NODE_EVENT_PREFS | NODE_EVENT_STATE);
+	return ret;
+}
+
+int node_new_profile(struct node *n, struct err *err)
+{
+	leave_profile(n);
+	if (state_new_profile(n->state, &n->rng, err) < 0) {
+		struct err saved;
+
+		(void)enter_profile(n, &saved);
+		return -1;
+	}
+	return enter_profile(n, err);
+}
+
+int node_switch_profile(struct node *n, const char *id, struct err *err)
+{
+	if (!profiles_find(state_profiles(n->state), id))
+		return err_set(err, ERR_REFUSED, "Profile not found");
+	if (!strcmp(state_profile(n->state)->id, id))
+		return 0;
+	leave_profile(n);
+	(void)state_switch_profile(n->state, id, err);
+	return enter_profile(n, err);
+}
+
+int node_remove_profile(struct node *n, const char *id, struct err *err)
+{
+	if (!profiles_find(state_profiles(n->state), id))
+		return err_set(err, ERR_REFUSED, "Profile not found");
+	if (strcmp(state_profile(n->state)->id, id) != 0) {
+		(void)state_remove_profile(n->state, id, &n->rng, err);
+		return state_save(n->state, err);
+	}
+	leave_profile(n);
+	(void)state_remove_profile(n->state, id, &n->rng, err);
+	return enter_profile(n, err);
+}
+
+const struct profiles *node_profiles(const struct node *n)
+{
+	return state_profiles(n->state);
+}
+
 void node_kick(struct node *n)
 {
 	log_info(&n->log, "network changed");

@@ -73,6 +73,11 @@ static const struct opt explain_opts[] = {
 	{ "udp", OPT_FLAG, offsetof(struct cli_explain_options, udp), NULL, NULL, "the port is one of UDP, not of TCP" },
 };
 
+static const struct opt switch_opts[] = {
+	{ "list", OPT_FLAG, offsetof(struct cli_switch_options, list), NULL, NULL, "show all accounts" },
+	{ "json", OPT_FLAG, offsetof(struct cli_switch_options, json), NULL, NULL, "with --list: for programs" },
+};
+
 static const struct opt dns_opts[] = {
 	{ "json", OPT_FLAG, offsetof(struct cli_dns_options, json), NULL, NULL, "for programs" },
 	{ "all", OPT_FLAG, offsetof(struct cli_dns_options, all), NULL, NULL, "with records, counters and what is rarely wanted" },
@@ -83,8 +88,10 @@ const struct opt_command cli_commands[] = {
 	  "  weft up --login-server https://control.example.com --authkey file:KEYFILE\n" },
 	{ "down", NULL, "leave the network for now; the login stays", NULL, 0, cli_down, NULL },
 	{ "set", NULL, "change preferences", set_opts, array_len(set_opts), cli_set, "  weft set --accept-routes\n" },
-	{ "login", NULL, "log in; the same as up", up_opts, array_len(up_opts), cli_login, NULL },
+	{ "login", NULL, "log in with one more account; the others stay", up_opts, array_len(up_opts), cli_login, NULL },
 	{ "logout", NULL, "leave the network for good; forgets the node key", NULL, 0, cli_logout, NULL },
+	{ "switch", "[remove] ACCOUNT", "take another account: its ID, name, login or network", switch_opts, array_len(switch_opts), cli_switch,
+	  "  weft switch --list\n  weft switch ana@example.com\n  weft switch remove 1ab3\n" },
 	{ "status", NULL, "this node, the others, and how they are reached", status_opts, array_len(status_opts), cli_status, NULL },
 	{ "ip", "[NODE]", "addresses of a node, one a line", ip_opts, array_len(ip_opts), cli_ip, NULL },
 	{ "ping", "NODE", "which way packets to a node take, and how long", ping_opts, array_len(ping_opts), cli_ping, NULL },
@@ -103,8 +110,8 @@ const struct opt_command cli_commands[] = {
 const size_t cli_command_count = array_len(cli_commands);
 
 static const char *const not_there[] = {
-	"switch", "get",       "configure", "nc",   "ssh",    "funnel", "serve", "service", "web",
-	"file",   "bugreport", "cert",      "lock", "update", "whoami", "drive", "wait",
+	"get",  "configure", "nc",   "ssh",  "funnel", "serve",  "service", "web",
+	"file", "bugreport", "cert", "lock", "update", "whoami", "drive",   "wait",
 };
 
 union values {
@@ -114,6 +121,7 @@ union values {
 	struct cli_dns_options dns;
 	struct cli_ping_options ping;
 	struct cli_explain_options explain;
+	struct cli_switch_options switching;
 };
 
 static int run(struct cli *cli, const struct opt_program *program, int argc, char **argv)

@@ -370,28 +370,3 @@ void localapi_prefs(const struct node *n, struct json_out *o)
 	prefs_write(o, node_prefs(n), buf_bytes(&buf));
 	buf_fini(&buf);
 }
-
-void localapi_profile(const struct node *n, struct json_out *o)
-{
-	const struct state_profile *p = node_profile(n);
-	bool have = node_has_key(n);
-
-	json_open_object(o);
-	text(o, "ID", have ? p->id : "");
-	bytes(o, "Name",
-	      node_prefs(n)->v.profile_name.n ? node_prefs(n)->v.profile_name
-					      : bytes_str(p->login_name));
-	json_key(o, "NetworkProfile");
-	json_open_object(o);
-	text(o, "MagicDNSName", p->magic_suffix);
-	text(o, "DomainName", p->domain);
-	json_close_object(o);
-	json_key(o, "Key");
-	json_put_cstr(o, have ? "profile" : "");
-	json_key(o, "UserProfile");
-	json_put_raw(o, bytes_str(*p->user ? p->user : "{}"));
-	text(o, "NodeID", p->stable_id);
-	text(o, "LocalUserID", "");
-	bytes(o, "ControlURL", node_prefs(n)->v.control_url);
-	json_close_object(o);
-}
