@@ -11,8 +11,9 @@
 #include "node/tunnel.h"
 #include "part/netcheck.h"
 #include "wire/ippkt.h"
+#include "wire/tsmp.h"
 
-enum { RULES_SHOWN = 3, ADVICE_MAX = 8, SESSION_LIFE_MS = 180000 };
+enum { RULES_SHOWN = 3, ADVICE_MAX = 8, SESSION_LIFE_MS = 180000, REJECT_FRESH_MS = 300000 };
 
 struct page {
 	const struct explain *e;
@@ -162,6 +163,13 @@ static void put_outbound(struct page *p)
 		     BYTES_FMT(p->name));
 		advise(p,
 		       "Take the shields down on the other node: `weft set --shields-up=false`.");
+		return;
+	}
+	if (e->path && e->path->reject_ms_ago >= 0 && e->path->reject_ms_ago < REJECT_FRESH_MS) {
+		line(p, "out", "bad", "%.*s refused protocol %u port %u %lld s ago: %s",
+		     BYTES_FMT(p->name), e->path->reject.proto, e->path->reject.port,
+		     (long long)(e->path->reject_ms_ago / 1000),
+		     tsmp_reason_sentence(e->path->reject.reason));
 		return;
 	}
 	line(p, "out", "note",

@@ -907,16 +907,23 @@ const struct privops_host *node_host(const struct node *n)
 	return routes_host(n->routes);
 }
 
-int node_ping(struct node *n, int64_t node_id, struct node_ping *p, struct err *err)
+int node_ping(struct node *n, int64_t node_id, enum tunnel_ping_kind kind, struct ip to,
+	      struct node_ping *p, struct err *err)
 {
+	bool asked;
+
 	list_init(&p->node);
 	if (!n->tunnel || n->now != NODE_RUNNING)
 		return err_set(err, ERR_REFUSED, "the node is not running");
 	p->token = ++n->next_token;
 	list_append(&n->pings, &p->node);
-	if (!tunnel_ping(n->tunnel, node_id, p->token)) {
+	asked = kind == TUNNEL_PING_DISCO
+		    ? tunnel_ping(n->tunnel, node_id, p->token)
+		    : tunnel_ping_inside(n->tunnel, node_id, kind, to, p->token);
+	if (!asked) {
 		list_remove(&p->node);
-		return err_set(err, ERR_REFUSED, "the peer cannot be reached: its key expired");
+		return err_set(err, ERR_REFUSED,
+			       "the peer cannot be asked: its key expired, or too many pings wait");
 	}
 	return 0;
 }

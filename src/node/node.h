@@ -103,7 +103,8 @@ struct node_ping {
 	uint64_t token;
 	void (*on_result)(struct node_ping *p, const struct tunnel_ping *r);
 };
-int node_ping(struct node *n, int64_t node_id, struct node_ping *p, struct err *err);
+int node_ping(struct node *n, int64_t node_id, enum tunnel_ping_kind kind, struct ip to,
+	      struct node_ping *p, struct err *err);
 void node_ping_cancel(struct node_ping *p); /* no on_result */
 
 enum node_event {

@@ -37,9 +37,13 @@ struct tunnel_endpoint {
 	uint8_t type; /* tailcfg.EndpointType: 1 local, 2 stun, 3 portmapped, 4 stun4localport */
 };
 
+enum tunnel_ping_kind { TUNNEL_PING_DISCO, TUNNEL_PING_TSMP, TUNNEL_PING_ICMP };
+
 struct tunnel_ping {
 	uint64_t token;
-	int64_t latency_ns; /* < 0: no answer */
+	enum tunnel_ping_kind kind;
+	uint16_t peerapi_port; /* TSMP: of the peer; 0: none */
+	int64_t latency_ns;    /* < 0: no answer */
 	struct addrport direct;
 	int region; /* through this relay */
 };
@@ -86,6 +90,15 @@ size_t tunnel_live_peers(const struct tunnel *t);
 /* The answer comes by on_ping; false: there is no such peer. */
 bool tunnel_ping(struct tunnel *t, int64_t node_id, uint64_t token);
 
+/* Through the tunnel to an address of the peer. False also: too many wait already. */
+bool tunnel_ping_inside(struct tunnel *t, int64_t node_id, enum tunnel_ping_kind kind, struct ip to,
+			uint64_t token);
+
+struct tunnel_reject { /* what a peer said about the last connection it refused */
+	uint8_t proto, reason;
+	uint16_t port;
+};
+
 struct tunnel_peer_status {
 	bool has_session, active;
 	enum pathwhy why;
@@ -95,6 +108,8 @@ struct tunnel_peer_status {
 	int64_t latency_ns;
 	uint64_t tx_bytes, rx_bytes;
 	int64_t handshake_ms_ago, write_ms_ago; /* -1: never */
+	struct tunnel_reject reject;
+	int64_t reject_ms_ago; /* -1: never */
 };
 bool tunnel_peer_status(const struct tunnel *t, int64_t node_id, struct tunnel_peer_status *out);
 size_t tunnel_endpoints(const struct tunnel *t, struct tunnel_endpoint *out, size_t max);

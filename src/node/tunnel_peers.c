@@ -286,9 +286,9 @@ bool tunnel_peer_status(const struct tunnel *t, int64_t node_id, struct tunnel_p
 	struct wg_peer_status w;
 	struct wg_peer_id id;
 
-	*out = (struct tunnel_peer_status){ .handshake_ms_ago = -1,
-					    .write_ms_ago = -1,
-					    .why = PATHWHY_IDLE };
+	*out = (struct tunnel_peer_status){
+		.handshake_ms_ago = -1, .write_ms_ago = -1, .reject_ms_ago = -1, .why = PATHWHY_IDLE
+	};
 	if (!p)
 		return false;
 	if (magic_peer_status(t->magic, now, p->owner, &m)) {
@@ -301,6 +301,8 @@ bool tunnel_peer_status(const struct tunnel *t, int64_t node_id, struct tunnel_p
 			out->direct = m.route.direct;
 	}
 	out->write_ms_ago = ms_ago(now, p->last_send);
+	out->reject = p->reject;
+	out->reject_ms_ago = ms_ago(now, p->rejected_at);
 	out->active = out->write_ms_ago >= 0 && out->write_ms_ago < 120000;
 	if (wg_peer_of_owner(t->wg, p->owner, &id) && wg_peer_status(t->wg, now, id, &w)) {
 		out->has_session = w.has_session;

@@ -80,5 +80,5 @@ struct cli_switch_options {
 };
 struct cli_ping_options {
 	int64_t count, timeout_ms;
-	bool until_direct;
+	bool until_direct, tsmp, icmp, peerapi;
 };

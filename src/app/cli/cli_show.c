@@ -221,14 +221,15 @@ int cli_whois(void *context, const void *values, int argc, char **argv)
 /* ---- ping ---- */
 
 /* 0: no answer, 1: through a relay, 2: directly. -1: err. */
-static int ping_once(struct cli *cli, const char *ip, struct err *err)
+static int ping_once(struct cli *cli, const char *ip, const char *type, struct err *err)
 {
+	bool disco = !strcmp(type, "disco");
 	struct cli_answer a;
 	char path[128];
 	double seconds = 0;
 	const char *direct, *why;
 
-	(void)snprintf(path, sizeof(path), "ping?ip=%s&type=disco", ip);
+	(void)snprintf(path, sizeof(path), "ping?ip=%s&type=%s", ip, type);
 	if (cli_call(cli, "POST", path, NO_BODY, &a, err) < 0)
 		return -1;
 	why = cli_text(cli, a.json, "Err");
@@ -238,14 +239,17 @@ static int ping_once(struct cli *cli, const char *ip, struct err *err)
 	}
 	(void)json_real(json_get(a.json, "LatencySeconds"), &seconds);
 	direct = cli_text(cli, a.json, "Endpoint");
-	if (*direct)
+	if (!disco)
+		(void)printf("pong from %s (%s) via %s in %.1f ms\n",
+			     cli_text(cli, a.json, "NodeName"), ip, type, seconds * 1e3);
+	else if (*direct)
 		(void)printf("pong from %s (%s) via %s in %.1f ms\n",
 			     cli_text(cli, a.json, "NodeName"), ip, direct, seconds * 1e3);
 	else
 		(void)printf("pong from %s (%s) via relay \"%s\" in %.1f ms\n",
 			     cli_text(cli, a.json, "NodeName"), ip,
 			     cli_text(cli, a.json, "DERPRegionCode"), seconds * 1e3);
-	return *direct ? 2 : 1;
+	return disco && *direct ? 2 : 1;
 }
 
 int cli_ping(void *context, const void *values, int argc, char **argv)
@@ -255,6 +259,7 @@ int cli_ping(void *context, const void *values, int argc, char **argv)
 	const struct json *node;
 	struct cli_answer a;
 	struct err err;
+	const char *type = o->tsmp ? "TSMP" : o->icmp ? "ICMP" : o->peerapi ? "peerapi" : "disco";
 	bool any = false;
 
 	if (argc != 1) {
@@ -269,7 +274,7 @@ int cli_ping(void *context, const void *values, int argc, char **argv)
 		return 1;
 	}
 	for (int64_t i = 0; o->count == 0 || i < o->count; i++) {
-		int got = ping_once(cli, first_ip(cli, node), &err);
+		int got = ping_once(cli, first_ip(cli, node), type, &err);
 
 		if (got < 0)
 			return cli_fail(&err);
@@ -280,7 +285,7 @@ int cli_ping(void *context, const void *values, int argc, char **argv)
 		if (i + 1 != o->count)
 			cli_sleep_ms(1000);
 	}
-	if (any && o->until_direct)
+	if (any && o->until_direct && !strcmp(type, "disco"))
 		(void)printf("direct connection not established\n");
 	return any ? 0 : 1;
 }

@@ -107,6 +107,7 @@ TEST(explain_says_what_to_do)
 	    hard = { .udp = true, .varies_known = true, .varies = true };
 	struct tunnel_peer_status path = { .why = PATHWHY_NO_UDP,
 					   .handshake_ms_ago = -1,
+					   .reject_ms_ago = -1,
 					   .write_ms_ago = 5 };
 	struct buf out;
 
@@ -126,5 +127,10 @@ TEST(explain_says_what_to_do)
 	CHECK(says(&out, "KEY EXPIRED") && says(&out, "p2 is offline") &&
 	      says(&out, "has its shields up") && says(&out, "there: hard") &&
 	      says(&out, "12 s ago"));
+	buf_fini(&out);
+	path.reject = (struct tunnel_reject){ IPPKT_TCP, 'A', 22 };
+	path.reject_ms_ago = 4000;
+	page(&out, "{}", "", &path, &hard);
+	CHECK(says(&out, "p2 refused protocol 6 port 22 4 s ago: its rules do not allow it"));
 	buf_fini(&out);
 }
