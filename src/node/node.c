@@ -49,6 +49,7 @@ struct node {
 	bool map_stale, map_applied;
 	bool auth_blocked; /* control waits for a person */
 	bool login_wanted; /* somebody asked for a login that has not ended */
+	bool key_login;    /* ... with an auth key, and nothing was said against it yet */
 	bool online, destroyed;
 	char auth_url[URL_TEXT_MAX];
 	char error[512];
@@ -465,7 +466,10 @@ static void on_auth_url(void *arg, const char *url)
 
 static void on_control_error(void *arg, const char *text)
 {
-	set_error(arg, text);
+	struct node *n = arg;
+
+	n->key_login = false;
+	set_error(n, text);
 }
 
 static void take_user(struct node *n, const struct tailcfg_register_response *who)
@@ -506,7 +510,7 @@ static void on_login(void *arg, const struct control_keys *keys,
 	v.logged_out = false;
 	if (n->login_wanted)
 		v.want_running = true;
-	n->login_wanted = false;
+	n->login_wanted = n->key_login = false;
 	state_set_prefs(n->state, prefs_with(state_prefs(n->state), &v));
 	save(n);
 	if (new_key) {
@@ -738,7 +742,7 @@ int node_start(struct node *n, struct bytes prefs, const char *auth_key, struct 
 		return -1;
 	if (auth_key && *auth_key) {
 		n->error[0] = '\0'; /* of an attempt before */
-		n->login_wanted = true;
+		n->login_wanted = n->key_login = true;
 		control_client_pause(n->control, false);
 		/* A key that ran out must be a new one; any other is refreshed. */
 		control_client_login(n->control, is_expired(n) ? CONTROL_LOGIN_NEW_KEY : 0,
@@ -752,6 +756,9 @@ void node_login_interactive(struct node *n)
 {
 	struct err err;
 
+	/* The stock command line asks for a page right after it gave a key: the key goes first. */
+	if (n->key_login)
+		return;
 	if (n->auth_url[0]) {
 		tell(n, NODE_EVENT_URL);
 		return;
@@ -814,7 +821,7 @@ static void leave_profile(struct node *n)
 	n->map_stale = false;
 	n->auth_url[0] = '\0';
 	n->error[0] = '\0';
-	n->auth_blocked = n->login_wanted = false;
+	n->auth_blocked = n->login_wanted = n->key_login = false;
 	set_state(n, NODE_NO_STATE);
 }
 

@@ -81,6 +81,14 @@ static const struct opt switch_opts[] = {
 	{ "json", OPT_FLAG, offsetof(struct cli_switch_options, json), NULL, NULL, "with --list: for programs" },
 };
 
+static const struct opt json_opts[] = {
+	{ "json", OPT_FLAG, offsetof(struct cli_json_options, json), NULL, NULL, "for programs" },
+};
+
+static const struct opt wait_opts[] = {
+	{ "timeout", OPT_DURATION, offsetof(struct cli_wait_options, timeout_ms), NULL, "TIME", "give up after this time; 0: never" },
+};
+
 static const struct opt dns_opts[] = {
 	{ "json", OPT_FLAG, offsetof(struct cli_dns_options, json), NULL, NULL, "for programs" },
 	{ "all", OPT_FLAG, offsetof(struct cli_dns_options, all), NULL, NULL, "with records, counters and what is rarely wanted" },
@@ -100,21 +108,25 @@ const struct opt_command cli_commands[] = {
 	{ "ping", "NODE", "which way packets to a node take, and how long", ping_opts, array_len(ping_opts), cli_ping, NULL },
 	{ "explain", "NODE[:PORT]", "why a node can or cannot be reached, and what to do", explain_opts, array_len(explain_opts), cli_explain,
 	  "  weft explain otherhost\n  weft explain otherhost:22\n" },
-	{ "whois", "ADDRESS", "whose address this is", NULL, 0, cli_whois, NULL },
+	{ "whois", "ADDRESS", "whose address this is", json_opts, array_len(json_opts), cli_whois, NULL },
+	{ "whoami", NULL, "who this node is to others", json_opts, array_len(json_opts), cli_whoami, NULL },
+	{ "get", "[NAME]", "what is set; `weft set` changes it", json_opts, array_len(json_opts), cli_get, "  weft get accept-routes\n" },
+	{ "wait", NULL, "until the node is in its network", wait_opts, array_len(wait_opts), cli_wait, "  weft wait --timeout 30s && start-my-service\n" },
 	{ "netcheck", NULL, "home relay, and what we look like from outside", NULL, 0, cli_netcheck, NULL },
 	{ "exit-node", "list|suggest", "nodes that offer to carry all traffic", NULL, 0, cli_exit_node, "  weft exit-node list\n" },
 	{ "dns", "status|query NAME [TYPE]", "what names resolve to, and who is asked", dns_opts, array_len(dns_opts), cli_dns,
 	  "  weft dns status\n  weft dns query otherhost\n  weft dns query example.com MX\n" },
 	{ "metrics", NULL, "counters in Prometheus text", NULL, 0, cli_metrics, NULL },
 	{ "debug", "counters|derp-map|prefs|dns", "for people in trouble", NULL, 0, cli_debug, NULL },
-	{ "version", NULL, "what this is", NULL, 0, cli_version, NULL },
+	{ "bugreport", NULL, "what somebody who helps you wants to see; nothing is sent", NULL, 0, cli_bugreport, NULL },
+	{ "version", NULL, "what this is", json_opts, array_len(json_opts), cli_version, NULL },
 };
 // clang-format on
 const size_t cli_command_count = array_len(cli_commands);
 
 static const char *const not_there[] = {
-	"get",  "configure", "nc",   "ssh",  "funnel", "serve",  "service", "web",
-	"file", "bugreport", "cert", "lock", "update", "whoami", "drive",   "wait",
+	"configure", "nc",   "ssh",  "funnel", "serve",  "service",
+	"web",       "file", "cert", "lock",   "update", "drive",
 };
 
 union values {
@@ -124,6 +136,8 @@ union values {
 	struct cli_dns_options dns;
 	struct cli_ping_options ping;
 	struct cli_explain_options explain;
+	struct cli_json_options json;
+	struct cli_wait_options wait;
 	struct cli_switch_options switching;
 };
 

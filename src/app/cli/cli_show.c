@@ -1,4 +1,4 @@
-/* app/cli/cli_show.c - what only looks: status, ip, whois, ping, netcheck, version, debug. */
+/* app/cli/cli_show.c - what only looks: status, ip, ping, netcheck, metrics, debug. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,7 +6,6 @@
 #include "base/ip.h"
 #include "base/mem.h"
 
-#define CLI_VERSION WEFT_VERSION "-weft"
 #define NO_BODY ((struct bytes){ NULL, 0 })
 
 static void print_body(const struct cli_answer *a)
@@ -181,43 +180,6 @@ int cli_ip(void *context, const void *values, int argc, char **argv)
 	return 1;
 }
 
-/* ---- whois ---- */
-
-int cli_whois(void *context, const void *values, int argc, char **argv)
-{
-	struct cli *cli = context;
-	const struct json *node, *user;
-	struct cli_answer a;
-	char path[256];
-	struct err err;
-
-	(void)values;
-	if (argc != 1) {
-		(void)fprintf(stderr, "weft: whois takes one address\n");
-		return 2;
-	}
-	(void)snprintf(path, sizeof(path), "whois?addr=%.200s", argv[0]);
-	if (cli_call(cli, "GET", path, NO_BODY, &a, &err) < 0)
-		return cli_fail(&err);
-	node = json_get(a.json, "Node");
-	user = json_get(a.json, "UserProfile");
-	(void)printf("Machine:\n  Name: %s\n  ID: %s\n  Addresses:", cli_text(cli, node, "Name"),
-		     cli_text(cli, node, "StableID"));
-	json_each (ip, json_get(node, "Addresses"))
-		(void)printf(" %.*s", BYTES_FMT(ip->text));
-	(void)printf("\n");
-	if (json_get(node, "Tags")) {
-		(void)printf("Tags:");
-		json_each (tag, json_get(node, "Tags"))
-			(void)printf(" %.*s", BYTES_FMT(tag->text));
-		(void)printf("\n");
-	} else {
-		(void)printf("User:\n  Name: %s\n  ID: %lld\n", cli_text(cli, user, "LoginName"),
-			     (long long)cli_number(user, "ID"));
-	}
-	return 0;
-}
-
 /* ---- ping ---- */
 
 /* 0: no answer, 1: through a relay, 2: directly. -1: err. */
@@ -361,16 +323,6 @@ int cli_netcheck(void *context, const void *values, int argc, char **argv)
 	json_each (at, json_get(self, "Addrs"))
 		(void)printf("  %.*s\n", BYTES_FMT(at->text));
 	print_report(cli);
-	return 0;
-}
-
-int cli_version(void *context, const void *values, int argc, char **argv)
-{
-	(void)context;
-	(void)values;
-	(void)argc;
-	(void)argv;
-	(void)printf(CLI_VERSION "\n");
 	return 0;
 }
 
