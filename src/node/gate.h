@@ -24,6 +24,8 @@ struct gate *gate_create(const struct netmap *map, const struct prefs *prefs, co
 			 const struct gate_peer *peers, size_t peer_count,
 			 struct filter_flows *flows, const struct log *log);
 void gate_destroy(struct gate *g); /* NULL is a no-op */
+/* What the filter must know of the sending peer. */
+struct filter_source gate_source(const struct filter *f, const struct tailcfg_node *n);
 size_t gate_rule_count(const struct gate *g);
 
 /* For data threads. */
