@@ -8,25 +8,11 @@
 # Arguments: SECONDS (20) of loss under traffic.
 . "$(dirname "$0")/../lab/e2e.sh"
 . "$(dirname "$0")/../lab/mesh.sh"
-topology <<EOT
-internet 203.0.113.0/24
-host server on internet
-nat  home   on internet lan 192.168.1.0/24 kind easy
-nat  office on internet lan 10.9.0.0/24 kind easy
-host alice on home
-host bob   on office
-EOT
+mesh_two_homes
 lab_main "$@"
 seconds=${1:-20}
 
-mesh_server tls
-key=$(mesh_key ana)
-for host in alice bob; do
-	mesh_join "$host" "$key"
-done
-a=$(weft alice ip -4)
-b=$(weft bob ip -4)
-check "the way becomes direct" wait_for 15 direct alice "$b"
+mesh_two_join
 
 lab link alice netem delay 20ms loss 20%
 on bob ping -q -i 0.1 -w "$seconds" "$a" >"$LAB_DIR/flow" 2>&1
