@@ -43,7 +43,7 @@ static const struct {
 static const struct opt opts[] = {
 	{ "scenario", OPT_STRING, FIELD(scenario), NULL, "NAME", "run only this one" },
 	{ "seed", OPT_INT, FIELD(seed), NULL, "N", "run only this seed" },
-	{ "nodes", OPT_INT, FIELD(nodes), "60", "N", "hosts in the city" },
+	{ "nodes", OPT_INT, FIELD(nodes), "40", "N", "hosts in the city" },
 	{ "plant", OPT_STRING, FIELD(plant), NULL, "FAULT", "with a mistake made on purpose" },
 	{ "planted", OPT_FLAG, FIELD(planted), NULL, NULL,
 	  "plant every fault; each must be noticed" },
