@@ -52,7 +52,8 @@ struct end {
 	struct datapath_source source;
 	_Atomic enum datapath_verdict verdict; /* the filter runs in a data thread */
 	_Atomic unsigned misfiltered;
-	struct end *other; /* relays hand it over */
+	_Atomic unsigned answers_to; /* the port of the path when the filter saw a packet */
+	struct end *other;           /* relays hand it over */
 };
 
 static void on_local(void *arg, bool outbound, uint32_t owner, struct bytes packet)
@@ -91,10 +92,12 @@ static enum datapath_verdict filter(void *arg, uint32_t owner, const struct ippk
 
 	if (owner != OWNER || pkt->proto != IPPKT_TSMP || packet.n != PACKET)
 		atomic_fetch_add(&e->misfiltered, 1);
+	atomic_store(&e->answers_to, datapath_path_of(e->dp, owner).addr.port);
 	return e->verdict;
 }
 
-static void end_open(struct end *e, uint64_t seed, unsigned threads, const char *crypto)
+static void end_open(struct end *e, uint64_t seed, unsigned threads, const char *crypto,
+		     bool follow)
 {
 	struct udp_conf udp = { .family = 4, .bind = ip_v4(127, 0, 0, 1) };
 	struct wg_conf wg = { .rng = &e->rng, .data_threads = threads > 0 };
@@ -102,6 +105,7 @@ static void end_open(struct end *e, uint64_t seed, unsigned threads, const char 
 				      .threads = threads,
 				      .crypto = crypto,
 				      .memory_bytes = 1 << 20,
+				      .follow_source = follow,
 				      .hooks = { .filter_in = filter,
 						 .on_local = on_local,
 						 .on_source = on_source,
@@ -178,8 +182,8 @@ static void two_ends(unsigned threads, const char *crypto)
 	struct datapath_path path = { .relay = 5 };
 	struct end a, b;
 
-	end_open(&a, 1, threads, crypto);
-	end_open(&b, 2, threads, crypto);
+	end_open(&a, 1, threads, crypto, false);
+	end_open(&b, 2, threads, crypto, false);
 	end_know(&a, &b);
 	end_know(&b, &a);
 
@@ -228,6 +232,39 @@ TEST(packets_take_every_kind_of_path_with_threads)
 	two_ends(2, NULL);
 }
 
+static void roam(unsigned threads)
+{
+	struct udp_conf udp = { .family = 4, .bind = ip_v4(127, 0, 0, 1) };
+	struct end a, b;
+	struct udp moved;
+	struct err err;
+
+	end_open(&a, 1, threads, NULL, true);
+	end_open(&b, 2, threads, NULL, true);
+	end_know(&a, &b);
+	end_know(&b, &a);
+	transmit(&a, 1);
+	CHECK(turn_until(&a, &b, &b.received, 1));
+	CHECK_INT(b.answers_to, a.udp.port);
+
+	CHECK(udp_open(&moved, &udp, &err) == 0);
+	datapath_set_sockets(a.dp, &moved, NULL);
+	transmit(&a, 1);
+	CHECK(turn_until(&a, &b, &b.received, 2));
+	CHECK_INT(b.answers_to, moved.port);
+	transmit(&b, 1);
+	CHECK(turn_until(&a, &b, &a.received, 1));
+	end_close(&a);
+	end_close(&b);
+	udp_close(&moved);
+}
+
+TEST(the_first_answer_after_roaming_goes_to_the_new_address)
+{
+	roam(0);
+	roam(2);
+}
+
 TEST(datagrams_that_are_not_ours_are_counted)
 {
 	struct end a, b;
@@ -235,8 +272,8 @@ TEST(datagrams_that_are_not_ours_are_counted)
 	uint8_t junk[64] = { 4 };
 	unsigned never = 0;
 
-	end_open(&a, 1, 0, "openssl");
-	end_open(&b, 2, 0, "openssl");
+	end_open(&a, 1, 0, "openssl", false);
+	end_open(&b, 2, 0, "openssl", false);
 	to = (struct addrport){ ip_v4(127, 0, 0, 1), b.udp.port };
 	CHECK(datapath_send_datagram(a.dp, &to, bytes_of(junk, sizeof(junk))));
 	CHECK(datapath_send_datagram(a.dp, &to, bytes_of(junk, 1)));
@@ -262,8 +299,8 @@ TEST(a_batch_of_many_tunnels_stays_within_its_table)
 	struct udp_run run = { .to = &to, .p = data, .n = sizeof(data), .segment = 40 };
 	unsigned never = 0;
 
-	end_open(&a, 1, 0, "openssl");
-	end_open(&b, 2, 0, "openssl");
+	end_open(&a, 1, 0, "openssl", false);
+	end_open(&b, 2, 0, "openssl", false);
 	to = (struct addrport){ ip_v4(127, 0, 0, 1), b.udp.port };
 	for (int i = 0; i < 64; i++) {
 		data[i * 40 + 2] = 0x7a;
