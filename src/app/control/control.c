@@ -202,16 +202,13 @@ static void load_access(struct control *c)
 
 static int open_store(struct control *c, struct err *err)
 {
-	char path[sizeof(c->conf.state_dir) + 16];
-	struct buf text;
+	char where[sizeof(c->conf.database)];
 
-	buf_init(&text, sizeof(path) - 1);
-	(void)buf_printf(&text, "%s/control.db", c->conf.state_dir);
-	memcpy(path, buf_cstr(&text), text.n + 1);
-	buf_fini(&text);
 	if (file_mkdirs(c->conf.state_dir, 0700, err) < 0)
 		return -1;
-	c->store = store_open(path, err);
+	config_database(&c->conf, where);
+	c->store = store_open(where, c->conf.state_dir, err);
+	secret_wipe(where, sizeof(where));
 	if (!c->store || store_load(c->store, &c->model, err) < 0 ||
 	    store_load_tokens(c->store, &c->model, &c->tokens, err) < 0 ||
 	    store_secret(c->store, "noise key", &c->noise_key, err) < 0 ||
@@ -494,5 +491,6 @@ void control_destroy(struct control *c)
 	buf_fini(&c->derp_map);
 	ZSTD_freeCCtx(c->zstd);
 	secret32_wipe(&c->noise_key);
+	secret_wipe(&c->conf, sizeof(c->conf)); /* the database's password */
 	mem_free(c);
 }
