@@ -258,9 +258,7 @@ int store_backup(struct store *s, const char *path, struct err *err)
 {
 	if (store_commit(s, err) < 0)
 		return -1;
-	if (store_copy_to_file(s->db, SCHEMA_VERSION, path, err) < 0)
-		return err_wrap(err, "back up to %s", path);
-	return 0;
+	return store_copy_to_file(s->db, SCHEMA_VERSION, path, err);
 }
 
 static bool is_gap(struct store *s, int64_t after)

@@ -164,7 +164,7 @@ int store_copy_to_file(struct db *db, int version, const char *path, struct err 
 	else
 		ret = file_sync_folder_of(path, err);
 	buf_fini(&partial);
-	return ret;
+	return ret < 0 ? err_wrap(err, "copy to %s", path) : 0;
 }
 
 static int import(struct db *from, struct db *to, struct err *err)

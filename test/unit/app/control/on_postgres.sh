@@ -11,6 +11,7 @@ done
 
 dir=$(mktemp -d /tmp/weft-postgres-XXXXXX)
 as=
+chmod 755 "$dir" # a fenced server has no right to go where it may not
 if [ "$(id -u)" -eq 0 ]; then # the server refuses to be root
     as="setpriv --reuid=nobody --regid=nogroup --clear-groups"
     chown nobody:nogroup "$dir"
