@@ -26,6 +26,7 @@ a=$(weft alice ip -4)
 b=$(weft bob ip -4)
 check "alice reaches bob" wait_for 10 ping4 alice "$b"
 check "bob reaches alice" wait_for 5 ping4 bob "$a"
+check "the server asks alice, and her daemon answers" admin nodes ping alice
 check "the way becomes direct" wait_for 15 direct alice "$b"
 
 # UDP is blocked: the relay carries everything.
