@@ -7,11 +7,11 @@
 
 enum { SCHEMA_VERSION = 2 };
 
+// clang-format off
 /* The version is a row of meta, so this one table is there before any version. */
 #define SCHEMA_META(ID, INT, BLOB) \
 	"CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value " BLOB " NOT NULL);"
 
-// clang-format off
 #define SCHEMA_1(ID, INT, BLOB) \
 	"CREATE TABLE tailnet ( id " ID ", name TEXT NOT NULL UNIQUE, domain TEXT" \
 	" NOT NULL, dns TEXT, device_approval " INT " NOT NULL DEFAULT 0," \
