@@ -313,6 +313,26 @@ bool sqlite_is_null(struct sqlite_stmt *s, int column)
 	return sqlite3_column_type(s->stmt, column) == SQLITE_NULL;
 }
 
+bool sqlite_is_integer(struct sqlite_stmt *s, int column)
+{
+	return sqlite3_column_type(s->stmt, column) == SQLITE_INTEGER;
+}
+
+bool sqlite_is_blob(struct sqlite_stmt *s, int column)
+{
+	return sqlite3_column_type(s->stmt, column) == SQLITE_BLOB;
+}
+
+int sqlite_columns(struct sqlite_stmt *s)
+{
+	return sqlite3_column_count(s->stmt);
+}
+
+const char *sqlite_column_name(struct sqlite_stmt *s, int column)
+{
+	return sqlite3_column_name(s->stmt, column);
+}
+
 void sqlite_reset(struct sqlite_stmt *s)
 {
 	(void)sqlite3_reset(s->stmt);

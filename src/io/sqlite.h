@@ -46,4 +46,8 @@ int64_t sqlite_i64(struct sqlite_stmt *s, int column);       /* from 0 */
 struct bytes sqlite_text(struct sqlite_stmt *s, int column); /* borrowed until the next step */
 struct bytes sqlite_blob(struct sqlite_stmt *s, int column);
 bool sqlite_is_null(struct sqlite_stmt *s, int column);
+bool sqlite_is_integer(struct sqlite_stmt *s, int column); /* as stored in this row */
+bool sqlite_is_blob(struct sqlite_stmt *s, int column);
+int sqlite_columns(struct sqlite_stmt *s);
+const char *sqlite_column_name(struct sqlite_stmt *s, int column);
 void sqlite_reset(struct sqlite_stmt *s); /* after leaving a row loop early */

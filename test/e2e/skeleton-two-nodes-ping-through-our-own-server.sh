@@ -11,6 +11,7 @@ mesh_two_homes
 lab_main "$@"
 
 mesh_two_join
+check "the server asks alice, and her daemon answers" admin nodes ping alice
 
 # UDP is blocked: the relay carries everything.
 lab nat home kind udp-blocked

@@ -75,6 +75,9 @@ check "daemons run" 'Logged out|stopped' ts 2 status
 for i in 1 2; do if up $i >/dev/null 2>&1; then ok "node $i logs in by key"; else bad "node $i logs in by key"; fi; done
 check "they see each other" 'node2 .*alice' ts 1 status
 check "ping" 'pong from node2' ts 1 ping -c 3 node2
+check "the server asks a node" '^status +200' admin nodes ping node1
+check "and gets its answer" '^status +200' admin nodes c2n node2 GET /debug/health
+check "a path that it does not know" '^status +400' admin nodes c2n node2 GET /nothing
 check "whois" 'Name: +node2\.' ts 1 whois 100.64.0.2
 check "netcheck finds the relay" 'Nearest DERP: Weft' ts 1 netcheck
 echo '{"grants":[{"src":["*"],"dst":["*"],"ip":["*"]}],"autoApprovers":{"routes":{"10.77.0.0/16":["alice@"]}}}' |

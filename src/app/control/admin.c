@@ -46,7 +46,7 @@ static void on_command(void *arg, struct http_exchange *x, const struct http_req
 	struct control *c = arg;
 	const struct admin_conn *conn = req->conn_arg;
 	struct err err = { 0 };
-	struct command cmd = { .c = c, .actor = conn->actor, .err = &err };
+	struct command cmd = { .c = c, .actor = conn->actor, .err = &err, .exchange = x };
 	struct json_out out;
 	struct arena arena;
 	struct json *v;
@@ -58,10 +58,10 @@ static void on_command(void *arg, struct http_exchange *x, const struct http_req
 	cmd.out = &out;
 	v = json_parse(&arena, req->body, 0, &err);
 	(void)json_string(json_get(v, "input"), &cmd.input);
-	if (v && command_take_argv(&cmd, json_get(v, "argv")) == 0 && command_run(&cmd) == 0)
-		http_reply(x, 200, "application/json", buf_bytes(&body));
-	else
+	if (!v || command_take_argv(&cmd, json_get(v, "argv")) < 0 || command_run(&cmd) < 0)
 		http_reply_text(x, 400, "%s", err.text);
+	else if (!cmd.later)
+		http_reply(x, 200, "application/json", buf_bytes(&body));
 	buf_fini(&body);
 	arena_fini(&arena);
 }

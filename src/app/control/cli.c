@@ -411,7 +411,9 @@ void cli_usage(void)
 	    "usage: weft-control [--config FILE] COMMAND [-o table|json] [--tailnet NAME]\n"
 	    "       weft-control --url URL [--token-file FILE] [--ca-file FILE] COMMAND ...\n\n"
 	    "  serve                                                  run the server\n"
-	    "  config   check|show                                    read the configuration\n");
+	    "  config   check|show                                    read the configuration\n"
+	    "  database import FILE                                   fill the configured, empty"
+	    " database\n");
 	command_usage(&b);
 	printf("%s", buf_cstr(&b));
 	buf_fini(&b);

@@ -6,7 +6,7 @@
 #include "base/opt.h"
 #include "base/text.h"
 
-enum { TABLES = 5 };
+enum { TABLES = 6 };
 
 struct table {
 	const struct verb *verbs;
@@ -20,6 +20,7 @@ static size_t tables(struct table out[TABLES])
 	out[2] = (struct table){ command_network, command_network_n };
 	out[3] = (struct table){ command_dns, command_dns_n };
 	out[4] = (struct table){ command_access, command_access_n };
+	out[5] = (struct table){ command_c2n, command_c2n_n };
 	return TABLES;
 }
 

@@ -12,6 +12,7 @@
 struct arena;
 struct control;
 struct err;
+struct http_exchange;
 struct json_out;
 struct opt_command;
 struct json;
@@ -36,6 +37,9 @@ struct command {
 	const struct scopes *limits; /* of a credential from afar; NULL: whoever has the socket */
 	struct json_out *out;        /* exactly one value */
 	struct err *err;
+	/* Where an answer goes that comes later; NULL: there is no later.  */
+	struct http_exchange *exchange;
+	bool later; /* the answer comes by what was the exchange */
 };
 
 /* Sorts a list of texts into words and options. */

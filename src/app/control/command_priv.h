@@ -18,10 +18,10 @@ struct verb {
 	enum scope scope; /* what a credential needs from afar; SCOPE_NONE: only on the server */
 	bool write;
 };
-extern const struct verb command_people[], command_nodes[], command_network[], command_dns[],
-    command_access[];
-extern const size_t command_people_n, command_nodes_n, command_network_n, command_dns_n,
-    command_access_n;
+extern const struct verb command_c2n[], command_people[], command_nodes[], command_network[],
+    command_dns[], command_access[];
+extern const size_t command_c2n_n, command_people_n, command_nodes_n, command_network_n,
+    command_dns_n, command_access_n;
 
 static inline struct bytes command_word(const struct command *cmd, size_t i)
 {

@@ -8,6 +8,7 @@
 #include "base/ip.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "io/postgres.h"
 #include "wire/url.h"
 
 enum opt_kind { OPT_TEXT, OPT_BOOL, OPT_NUMBER };
@@ -27,6 +28,7 @@ struct opt {
 // clang-format off
 static const struct opt opts[] = {
 	{ "state_dir",         TEXT(state_dir),         "/var/lib/weft-control", "database and keys" },
+	{ "database",          TEXT(database),          "",    "postgres://USER:PASSWORD@HOST:PORT/NAME; empty: SQLite in state_dir" },
 	{ "listen",            TEXT(listen),            "127.0.0.1:8080", "address and port of the server" },
 	{ "server_url",        TEXT(server_url),        "",    "URL that nodes log in to; empty: from listen" },
 	{ "tls_cert",          TEXT(tls_cert),          "",    "certificate chain (PEM); empty: plain HTTP" },
@@ -279,6 +281,10 @@ int config_finish(struct config *c, struct err *err)
 			       "trusted_proxies takes at most %d addresses or prefixes such as"
 			       " 10.0.0.2 192.0.2.0/24",
 			       ORIGIN_PROXIES_MAX);
+	if (c->database[0] && !postgres_is_url(c->database))
+		return err_set(err, ERR_USAGE,
+			       "database takes postgres://USER:PASSWORD@HOST:PORT/NAME, or nothing"
+			       " for SQLite in state_dir");
 	if (c->connections_per_minute < 1)
 		return err_set(err, ERR_USAGE, "connections_per_minute is at least 1");
 	if (!c->tls_cert[0] != !c->tls_key[0])
@@ -308,6 +314,22 @@ int config_finish(struct config *c, struct err *err)
 	return 0;
 }
 
+void config_database(const struct config *c, char out[CONFIG_DATABASE_MAX])
+{
+	if (c->database[0])
+		(void)bytes_to_cstr(bytes_str(c->database), out, CONFIG_DATABASE_MAX);
+	else
+		(void)snprintf(out, CONFIG_DATABASE_MAX, "%s/control.db", c->state_dir);
+}
+
+static void print_database(const struct config *c, struct buf *out)
+{
+	char name[POSTGRES_NAME_MAX];
+
+	postgres_name(c->database, name);
+	(void)buf_printf(out, "\"%s\" # without password and options\n", name);
+}
+
 void config_print(const struct config *c, struct buf *out)
 {
 	for (size_t i = 0; i < array_len(opts); i++) {
@@ -318,6 +340,8 @@ void config_print(const struct config *c, struct buf *out)
 			(void)buf_printf(out, "%s\n", *(const bool *)at ? "yes" : "no");
 		else if (opts[i].kind == OPT_NUMBER)
 			(void)buf_printf(out, "%lld\n", (long long)*(const int64_t *)at);
+		else if (at == c->database && c->database[0])
+			print_database(c, out);
 		else
 			(void)buf_printf(out, "\"%s\"\n", (const char *)at);
 	}

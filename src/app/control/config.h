@@ -10,10 +10,14 @@
 
 struct err;
 
+enum { CONFIG_DATABASE_MAX = 1024 };
+
 struct config {
 	char state_dir[256];
-	char listen[64];      /* address:port of the front */
-	char server_url[256]; /* what nodes were told; empty: made from listen */
+	char database[CONFIG_DATABASE_MAX]; /* postgres:// URL with its password; empty: SQLite in
+					       state_dir */
+	char listen[64];                    /* address:port of the front */
+	char server_url[256];               /* what nodes were told; empty: made from listen */
 	char tls_cert[256], tls_key[256];
 	char tls_self_signed[256]; /* names; no certificate of its own */
 	char base_domain[200];     /* MagicDNS suffix of the first tailnet */
@@ -43,4 +47,7 @@ int config_read(struct config *c, const char *path, struct err *err);
 int config_environment(struct config *c, char *const *environment, struct err *err);
 /* What is derived, and what cannot work: says what to write. */
 int config_finish(struct config *c, struct err *err);
+/* Where the network is kept: the URL, or the path of the SQLite file. */
+void config_database(const struct config *c, char out[CONFIG_DATABASE_MAX]);
+/* The password of the database is not printed. */
 void config_print(const struct config *c, struct buf *out); /* YAML, with a sentence per key */

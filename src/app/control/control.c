@@ -4,6 +4,7 @@
 #include <zstd.h>
 
 #include "app/control/admin.h"
+#include "app/control/c2n.h"
 #include "app/control/attributes.h"
 #include "app/control/core.h"
 #include "app/control/derpmap.h"
@@ -69,6 +70,32 @@ static void end_attributes(struct control *c, struct tn_node *n)
 	core_node_changed(c, n);
 }
 
+static bool serves(const struct tn_node *n, struct prefix route)
+{
+	return prefix_set_has(&n->approved, route) && prefix_set_has(&n->advertised, route);
+}
+
+/*
+ * Another node that is here serves a subnet of n: traffic waits for n to be called gone. Asked only
+ * of the few nodes that lost their stream.
+ */
+static bool has_standby(const struct tn_node *n)
+{
+	for (size_t i = 0; i < n->approved.n; i++) {
+		struct prefix route = n->approved.v[i];
+
+		if (!route.len || !serves(n, route))
+			continue; /* exit nodes are chosen by the user */
+		list_each (it, &n->tailnet->nodes) {
+			const struct tn_node *other = list_entry(it, struct tn_node, link);
+
+			if (other != n && other->streams_open && serves(other, route))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* True when n was deleted. */
 static bool sweep_node(struct control *c, struct tn_node *n)
 {
@@ -84,7 +111,7 @@ static bool sweep_node(struct control *c, struct tn_node *n)
 		core_audit(c, n->tailnet, "server", "node.delete", n->name, "ephemeral node left");
 		return core_delete_node(c, n, &err) == 0;
 	}
-	if (n->online && away >= OFFLINE_GRACE_S) {
+	if (n->online && away >= (has_standby(n) ? STANDBY_GRACE_S : OFFLINE_GRACE_S)) {
 		struct mono since = n->offline_since;
 
 		go_offline(c, n);
@@ -202,16 +229,13 @@ static void load_access(struct control *c)
 
 static int open_store(struct control *c, struct err *err)
 {
-	char path[sizeof(c->conf.state_dir) + 16];
-	struct buf text;
+	char where[sizeof(c->conf.database)];
 
-	buf_init(&text, sizeof(path) - 1);
-	(void)buf_printf(&text, "%s/control.db", c->conf.state_dir);
-	memcpy(path, buf_cstr(&text), text.n + 1);
-	buf_fini(&text);
 	if (file_mkdirs(c->conf.state_dir, 0700, err) < 0)
 		return -1;
-	c->store = store_open(path, err);
+	config_database(&c->conf, where);
+	c->store = store_open(where, c->conf.state_dir, err);
+	secret_wipe(where, sizeof(where));
 	if (!c->store || store_load(c->store, &c->model, err) < 0 ||
 	    store_load_tokens(c->store, &c->model, &c->tokens, err) < 0 ||
 	    store_secret(c->store, "noise key", &c->noise_key, err) < 0 ||
@@ -474,6 +498,7 @@ void control_destroy(struct control *c)
 	if (c->store)
 		(void)core_commit_now(c, &err);
 	oidc_login_close(c->oidc);
+	c2n_fini(c);
 	logins_fini(&c->logins);
 	derp_server_destroy(c->derp);
 	stun_server_destroy(c->stun);
@@ -494,5 +519,6 @@ void control_destroy(struct control *c)
 	buf_fini(&c->derp_map);
 	ZSTD_freeCCtx(c->zstd);
 	secret32_wipe(&c->noise_key);
+	secret_wipe(&c->conf, sizeof(c->conf)); /* the database's password */
 	mem_free(c);
 }

@@ -208,6 +208,7 @@ void core_init(struct control *c)
 	list_init(&c->round);
 	list_init(&c->graveyard);
 	list_init(&c->waiters);
+	list_init(&c->c2n_calls);
 	buf_init(&c->last_frame.json, 1 << 16);
 	buf_init(&c->last_frame.frame, 1 << 20);
 }

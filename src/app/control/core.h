@@ -34,6 +34,7 @@ typedef struct ZSTD_CCtx_s ZSTD_CCtx;
 enum {
 	CAPVER_MIN = 113,
 	OFFLINE_GRACE_S = 10,
+	STANDBY_GRACE_S = 2,       /* of a router whose subnets another one can serve */
 	FIRST_POLL_GRACE_S = 1800, /* an ephemeral node that never polled */
 	COMMIT_MS = 5,
 	BODY_MAX = 1 << 20,
@@ -91,6 +92,8 @@ struct control {
 	struct last_frame last_frame;
 	struct list graveyard; /* deleted nodes, until the end of the turn */
 	struct list waiters;   /* answers that wait for the disk */
+	struct list c2n_calls; /* questions to nodes that wait for answers */
+	size_t n_c2n;
 	struct io_timer bury_timer, commit_timer, sweep_timer;
 	struct mono pruned; /* the change log */
 	bool stopping;

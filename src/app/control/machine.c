@@ -1,5 +1,6 @@
 #include "app/control/machine.h"
 
+#include "app/control/c2n.h"
 #include "app/control/core.h"
 #include "app/control/hostinfo.h"
 #include "app/control/mapstream.h"
@@ -12,7 +13,7 @@
 #include "wire/tailcfg_map.h"
 #include "wire/tailcfg_register.h"
 
-enum { ARENA_MAX = 16 << 20 };
+enum { ARENA_MAX = 16 << 20, C2N_ANSWER_MAX = 4 << 20 };
 
 struct machine_conn {
 	struct key machine;
@@ -162,6 +163,13 @@ static void on_whoami(void *arg, struct http_exchange *x, const struct http_requ
 	http_reply_text(x, 200, "%s", keytext_format(&m->machine, KEY_MACHINE, text));
 }
 
+static void on_c2n(void *arg, struct http_exchange *x, const struct http_request *req)
+{
+	const struct machine_conn *m = req->conn_arg;
+
+	c2n_on_answer(arg, &m->machine, x, req);
+}
+
 static void on_missing(void *arg, struct http_exchange *x, const struct http_request *req)
 {
 	(void)arg;
@@ -173,6 +181,7 @@ static const struct httpd_route routes[] = {
 	{ "POST", "/machine/register", on_register, BODY_MAX },
 	{ "POST", "/machine/map", on_map, BODY_MAX },
 	{ "GET", "/machine/whoami", on_whoami, 0 },
+	{ "POST", "/c2n/*", on_c2n, C2N_ANSWER_MAX },
 	{ NULL, "/machine/*", on_missing, BODY_MAX },
 };
 

@@ -12,6 +12,7 @@
 #include "app/control/command.h"
 #include "app/control/config.h"
 #include "app/control/control.h"
+#include "app/control/store.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -20,6 +21,7 @@
 #include "crypto/secret.h"
 #include "io/file.h"
 #include "io/loop.h"
+#include "io/postgres.h"
 #include "os/sandbox/sandbox.h"
 #include "os/sandbox/sandbox_paths.h"
 #include "os/sdnotify.h"
@@ -85,6 +87,11 @@ static void raise_open_files(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* without it the listener pauses and says why */
 }
 
+static void add_file(void *paths, const char *path)
+{
+	sandbox_paths_add(paths, path);
+}
+
 /*
  * Before the first thread and the first byte from outside. The ports below 1024 are still to be
  * bound; the right to that goes in run().
@@ -103,6 +110,7 @@ static int fence(const struct config *conf, const struct log *log, struct err *e
 	sandbox_paths_add_folder_of(&read, conf->derp_map);
 	sandbox_paths_add_folder_of(&read, conf->oidc_ca_file);
 	sandbox_paths_add_folder_of(&read, conf->oidc_client_secret_file);
+	postgres_each_file(conf->database, add_file, &read);
 	sandbox_paths_add(&write, conf->state_dir);
 	sandbox_paths_add_folder_of(&write, conf->admin_socket);
 	if (file_mkdirs(conf->state_dir, 0700, err) == 0 &&
@@ -176,6 +184,28 @@ static int serve(struct loop *loop, const struct config *conf)
 	return ret;
 }
 
+/* Away from the server: it must not run on that database meanwhile. */
+static int database_command(const struct config *conf, int argc, char **argv)
+{
+	char where[sizeof(conf->database)];
+	struct err err;
+	int ret;
+
+	if (argc != 3 || strcmp(argv[1], "import") != 0) {
+		(void)fprintf(stderr, "weft-control: say `database import FILE`\n");
+		return 2;
+	}
+	if (file_mkdirs(conf->state_dir, 0700, &err) < 0)
+		return complain(&err);
+	config_database(conf, where);
+	ret = store_import(where, argv[2], &err);
+	secret_wipe(where, sizeof(where));
+	if (ret < 0)
+		return complain(&err);
+	printf("everything in %s is in the configured database now\n", argv[2]);
+	return 0;
+}
+
 static int config_command(const struct config *conf, int argc, char **argv)
 {
 	struct buf text;
@@ -199,15 +229,19 @@ static bool about(int argc, char **argv, int *status)
 	struct opt_command commands[COMMANDS_MAX] = {
 		{ .name = "serve", .help = "run the server" },
 		{ .name = "config", .args = "check|show", .help = "read the configuration" },
+		{ .name = "database",
+		  .args = "import FILE",
+		  .help = "fill the configured, empty database from a backup" },
 	};
 	struct opt_program program = {
 		.name = "weft-control",
 		.help = "the coordination server of a Weft network",
-		.description = "Commands but serve and config talk to the running server by its "
-			       "local socket, or with "
-			       "--url URL to one elsewhere: the credential comes from --token-file "
-			       "or the variable "
-			       "WEFT_CONTROL_TOKEN.",
+		.description =
+		    "Commands but serve, config and database talk to the running server by its "
+		    "local socket, or with "
+		    "--url URL to one elsewhere: the credential comes from --token-file "
+		    "or the variable "
+		    "WEFT_CONTROL_TOKEN.",
 		.commands = commands,
 		.example = "  weft-control serve\n  weft-control users create alice@example.com\n"
 			   "  weft-control keys create --user alice@example.com\n",
@@ -220,7 +254,7 @@ static bool about(int argc, char **argv, int *status)
 	if (!asked)
 		return false;
 	arena_init(&arena, 1 << 16);
-	program.command_count = 2 + command_table(&arena, commands + 2, COMMANDS_MAX - 2);
+	program.command_count = 3 + command_table(&arena, commands + 3, COMMANDS_MAX - 3);
 	(void)opt_common(&program, WEFT_VERSION, argc, argv, status);
 	arena_fini(&arena);
 	return true;
@@ -264,6 +298,8 @@ int control_main(int argc, char **argv, char *const *environment)
 		return complain(&err);
 	if (strcmp(argv[0], "config") == 0)
 		return config_command(&conf, argc, argv);
+	if (strcmp(argv[0], "database") == 0)
+		return database_command(&conf, argc, argv);
 	(void)signal(SIGPIPE, SIG_IGN);
 	loop = loop_create(&err);
 	if (!loop)

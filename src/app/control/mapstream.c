@@ -288,6 +288,11 @@ void mapstream_flush_urgent(struct mapstream *s)
 		mapstream_due(s);
 }
 
+bool mapstream_send(struct mapstream *s, struct buf *json)
+{
+	return !is_slow(s) && send_frame(s, json);
+}
+
 void mapstream_goodbye(struct mapstream *s)
 {
 	struct mapview_world w = core_world(s->c);

@@ -37,5 +37,7 @@ void mapstream_flush(struct mapstream *s);  /* says it */
 void mapstream_flush_urgent(struct mapstream *s);
 struct mapstream *mapstream_of_due(struct list *due_link);
 struct mapstream *mapstream_of_urgent(struct list *urgent_link);
+/* A frame of its own, now, ahead of what is due. False: the reader is gone or far behind. */
+bool mapstream_send(struct mapstream *s, struct buf *json);
 void mapstream_goodbye(struct mapstream *s); /* last frame, end; s is gone */
 void mapstream_end(struct mapstream *s);     /* s is gone */

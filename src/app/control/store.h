@@ -22,7 +22,14 @@ struct tokens;
 struct tn_node;
 struct tn_user;
 
-struct store *store_open(const char *path, struct err *err);
+/*
+ * where: path of an SQLite file, or a postgres:// URL. folder: before an older database is brought
+ * to the schema of this release, a copy goes there (before-schema-N.db); NULL: no copy.
+ */
+struct store *store_open(const char *where, const char *folder, struct err *err);
+/* Fills the empty database `where` from a backup or an SQLite database of this or an older release.
+ */
+int store_import(const char *where, const char *file, struct err *err);
 void store_close(struct store *s);
 int store_load(struct store *s, struct model *m, struct err *err);
 size_t store_skipped(const struct store *s); /* rows that could not be */
@@ -75,4 +82,16 @@ int store_put_attributes(struct store *s, const struct tn_node *n, struct err *e
 int store_put_token(struct store *s, struct token *k, struct err *err);
 int store_delete_token(struct store *s, const struct token *k, struct err *err);
 int store_load_tokens(struct store *s, const struct model *m, struct tokens *out, struct err *err);
+/* To an SQLite file, from either kind of database, while it is in use. */
 int store_backup(struct store *s, const char *path, struct err *err);
+
+/*
+ * The change log for those who follow it: entries behind `after`, oldest first, at most `max`.
+ * Returns how many, or -1. *gap: some behind `after` are forgotten, so load everything.
+ */
+struct store_change {
+	int64_t seq, tailnet, object;
+	char kind[16];
+};
+int store_changes(struct store *s, int64_t after, struct store_change *out, int max, bool *gap,
+		  struct err *err);

@@ -8,21 +8,21 @@
 #include "app/control/store_text.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "io/sqlite.h"
+#include "io/db.h"
 
-static char *owned_text(struct sqlite_stmt *q, int column)
+static char *owned_text(struct db_stmt *q, int column)
 {
-	return sqlite_is_null(q, column) ? NULL : bytes_strdup(sqlite_text(q, column));
+	return db_is_null(q, column) ? NULL : bytes_strdup(db_text(q, column));
 }
 
-static struct wall read_time(struct sqlite_stmt *q, int column)
+static struct wall read_time(struct db_stmt *q, int column)
 {
-	return wall_from_s(sqlite_i64(q, column));
+	return wall_from_s(db_i64(q, column));
 }
 
-static bool read_key(struct sqlite_stmt *q, int column, struct key *k)
+static bool read_key(struct db_stmt *q, int column, struct key *k)
 {
-	struct bytes b = sqlite_blob(q, column);
+	struct bytes b = db_blob(q, column);
 
 	if (b.n != sizeof(k->b))
 		return false;
@@ -32,23 +32,23 @@ static bool read_key(struct sqlite_stmt *q, int column, struct key *k)
 
 static int load_tailnets(struct store *s, struct model *m, struct err *err)
 {
-	struct sqlite_stmt *q =
-	    sqlite_prepare(s->db,
-			   "SELECT id, name, domain, dns, device_approval, key_expiry_s, ip_cursor"
-			   " FROM tailnet ORDER BY id",
-			   err);
+	struct db_stmt *q =
+	    db_prepare(s->db,
+		       "SELECT id, name, domain, dns, device_approval, key_expiry_s, ip_cursor"
+		       " FROM tailnet ORDER BY id",
+		       err);
 	int step;
 
 	if (!q)
 		return -1;
-	while ((step = sqlite_step(q, err)) == 1) {
+	while ((step = db_step(q, err)) == 1) {
 		char *name = owned_text(q, 1), *domain = owned_text(q, 2);
-		struct tailnet *t = model_add_tailnet(m, sqlite_i64(q, 0), name, domain);
+		struct tailnet *t = model_add_tailnet(m, db_i64(q, 0), name, domain);
 
 		t->dns = owned_text(q, 3);
-		t->device_approval = sqlite_i64(q, 4);
-		t->key_expiry_s = sqlite_i64(q, 5);
-		t->ip_cursor = (uint32_t)sqlite_i64(q, 6);
+		t->device_approval = db_i64(q, 4);
+		t->key_expiry_s = db_i64(q, 5);
+		t->ip_cursor = (uint32_t)db_i64(q, 6);
 		mem_free(name);
 		mem_free(domain);
 	}
@@ -57,7 +57,7 @@ static int load_tailnets(struct store *s, struct model *m, struct err *err)
 
 static int load_users(struct store *s, struct model *m, struct err *err)
 {
-	struct sqlite_stmt *q = sqlite_prepare(
+	struct db_stmt *q = db_prepare(
 	    s->db,
 	    "SELECT id, tailnet, login, name, password, role, created FROM member ORDER BY id",
 	    err);
@@ -65,10 +65,10 @@ static int load_users(struct store *s, struct model *m, struct err *err)
 
 	if (!q)
 		return -1;
-	while ((step = sqlite_step(q, err)) == 1) {
-		struct tailnet *t = model_tailnet_by_id(m, sqlite_i64(q, 1));
+	while ((step = db_step(q, err)) == 1) {
+		struct tailnet *t = model_tailnet_by_id(m, db_i64(q, 1));
 		char *login = owned_text(q, 2);
-		struct tn_user *u = t ? model_add_user(m, t, sqlite_i64(q, 0), login) : NULL;
+		struct tn_user *u = t ? model_add_user(m, t, db_i64(q, 0), login) : NULL;
 
 		mem_free(login);
 		if (!u)
@@ -76,7 +76,7 @@ static int load_users(struct store *s, struct model *m, struct err *err)
 		mem_free(u->name);
 		u->name = owned_text(q, 3);
 		u->password_hash = owned_text(q, 4);
-		(void)model_role_parse(&u->role, sqlite_text(q, 5));
+		(void)model_role_parse(&u->role, db_text(q, 5));
 		u->created = read_time(q, 6);
 	}
 	return step;
@@ -84,32 +84,32 @@ static int load_users(struct store *s, struct model *m, struct err *err)
 
 static int load_keys(struct store *s, struct model *m, struct err *err)
 {
-	struct sqlite_stmt *q =
-	    sqlite_prepare(s->db,
-			   "SELECT id, tailnet, member, hash, reusable, ephemeral, preauthorized,"
-			   " used, revoked, tags, created, expiry, description FROM auth_key"
-			   " ORDER BY id",
-			   err);
+	struct db_stmt *q =
+	    db_prepare(s->db,
+		       "SELECT id, tailnet, member, hash, reusable, ephemeral, preauthorized,"
+		       " used, revoked, tags, created, expiry, description FROM auth_key"
+		       " ORDER BY id",
+		       err);
 	int step;
 
 	if (!q)
 		return -1;
-	while ((step = sqlite_step(q, err)) == 1) {
-		struct tailnet *t = model_tailnet_by_id(m, sqlite_i64(q, 1));
-		struct bytes hash = sqlite_blob(q, 3);
+	while ((step = db_step(q, err)) == 1) {
+		struct tailnet *t = model_tailnet_by_id(m, db_i64(q, 1));
+		struct bytes hash = db_blob(q, 3);
 		struct auth_key *k;
 
 		if (!t || hash.n != sizeof(k->hash))
 			continue;
-		k = model_add_key(t, sqlite_i64(q, 0));
+		k = model_add_key(t, db_i64(q, 0));
 		memcpy(k->hash, hash.p, hash.n);
-		k->user = model_user_by_id(t, sqlite_i64(q, 2));
-		k->reusable = sqlite_i64(q, 4);
-		k->ephemeral = sqlite_i64(q, 5);
-		k->preauthorized = sqlite_i64(q, 6);
-		k->used = sqlite_i64(q, 7);
-		k->revoked = sqlite_i64(q, 8);
-		store_read_tags(&k->tags, sqlite_text(q, 9));
+		k->user = model_user_by_id(t, db_i64(q, 2));
+		k->reusable = db_i64(q, 4);
+		k->ephemeral = db_i64(q, 5);
+		k->preauthorized = db_i64(q, 6);
+		k->used = db_i64(q, 7);
+		k->revoked = db_i64(q, 8);
+		store_read_tags(&k->tags, db_text(q, 9));
 		k->created = read_time(q, 10);
 		k->expiry = read_time(q, 11);
 		k->description = owned_text(q, 12);
@@ -117,27 +117,27 @@ static int load_keys(struct store *s, struct model *m, struct err *err)
 	return step;
 }
 
-static bool read_node(struct sqlite_stmt *q, struct tn_node *n)
+static bool read_node(struct db_stmt *q, struct tn_node *n)
 {
-	struct bytes host = sqlite_text(q, 18);
+	struct bytes host = db_text(q, 18);
 
-	n->id = sqlite_i64(q, 0);
-	n->user = model_user_by_id(n->tailnet, sqlite_i64(q, 2));
-	if (!bytes_to_cstr(sqlite_text(q, 3), n->stable_id, sizeof(n->stable_id)) ||
+	n->id = db_i64(q, 0);
+	n->user = model_user_by_id(n->tailnet, db_i64(q, 2));
+	if (!bytes_to_cstr(db_text(q, 3), n->stable_id, sizeof(n->stable_id)) ||
 	    !read_key(q, 4, &n->machine) || !read_key(q, 5, &n->key) ||
-	    !read_key(q, 6, &n->disco) || !ip_parse(&n->v4, sqlite_text(q, 7)) ||
-	    n->v4.family != 4 || !bytes_to_cstr(sqlite_text(q, 8), n->name, sizeof(n->name)))
+	    !read_key(q, 6, &n->disco) || !ip_parse(&n->v4, db_text(q, 7)) || n->v4.family != 4 ||
+	    !bytes_to_cstr(db_text(q, 8), n->name, sizeof(n->name)))
 		return false;
 	n->v6 = ipam_v6_of(n->v4);
-	n->name_fixed = sqlite_i64(q, 9);
-	n->ephemeral = sqlite_i64(q, 10);
-	n->authorized = sqlite_i64(q, 11);
-	store_read_tags(&n->tags, sqlite_text(q, 12));
-	store_read_prefixes(&n->advertised, sqlite_text(q, 13));
-	store_read_prefixes(&n->approved, sqlite_text(q, 14));
-	store_read_endpoints(n, sqlite_text(q, 15));
-	n->cap = sqlite_i64(q, 16);
-	n->home_derp = sqlite_i64(q, 17);
+	n->name_fixed = db_i64(q, 9);
+	n->ephemeral = db_i64(q, 10);
+	n->authorized = db_i64(q, 11);
+	store_read_tags(&n->tags, db_text(q, 12));
+	store_read_prefixes(&n->advertised, db_text(q, 13));
+	store_read_prefixes(&n->approved, db_text(q, 14));
+	store_read_endpoints(n, db_text(q, 15));
+	n->cap = db_i64(q, 16);
+	n->home_derp = db_i64(q, 17);
 	n->hostinfo = bytes_of(bytes_strdup(host), host.n);
 	n->created = read_time(q, 19);
 	n->expiry = read_time(q, 20);
@@ -147,19 +147,19 @@ static bool read_node(struct sqlite_stmt *q, struct tn_node *n)
 
 static int load_nodes(struct store *s, struct model *m, struct err *err)
 {
-	struct sqlite_stmt *q =
-	    sqlite_prepare(s->db,
-			   "SELECT id, tailnet, member, stable_id, machine, node_key, disco, ipv4,"
-			   " name, name_fixed, ephemeral, authorized, tags, advertised, approved,"
-			   " endpoints, cap, home_derp, hostinfo, created, expiry, last_seen"
-			   " FROM node ORDER BY id",
-			   err);
+	struct db_stmt *q =
+	    db_prepare(s->db,
+		       "SELECT id, tailnet, member, stable_id, machine, node_key, disco, ipv4,"
+		       " name, name_fixed, ephemeral, authorized, tags, advertised, approved,"
+		       " endpoints, cap, home_derp, hostinfo, created, expiry, last_seen"
+		       " FROM node ORDER BY id",
+		       err);
 	int step;
 
 	if (!q)
 		return -1;
-	while ((step = sqlite_step(q, err)) == 1) {
-		struct tailnet *t = model_tailnet_by_id(m, sqlite_i64(q, 1));
+	while ((step = db_step(q, err)) == 1) {
+		struct tailnet *t = model_tailnet_by_id(m, db_i64(q, 1));
 		struct tn_node *n = t ? model_node_new(t) : NULL;
 
 		if (n && read_node(q, n)) {

@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "io/sqlite.h"
+#include "io/db.h"
 
 enum { GROUPS_TEXT_MAX = 1 << 20, GROUPS_MAX = 1024 };
 
@@ -16,37 +16,41 @@ enum { GROUPS_TEXT_MAX = 1 << 20, GROUPS_MAX = 1024 };
 int store_put_identity(struct store *s, const struct tn_user *u, struct err *err)
 {
 	const struct tn_identity *id = u->identity;
-	struct sqlite_stmt *q;
+	struct db_stmt *q;
 	struct buf groups;
 
 	if (store_begin(s, err) < 0)
 		return -1;
-	q = sqlite_prepare(s->db,
-			   "INSERT OR REPLACE INTO identity (tailnet, member, issuer, subject,"
-			   " email, verified, picture, groups, seen)"
-			   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			   err);
+	q = db_prepare(s->db,
+		       "INSERT INTO identity (tailnet, member, issuer, subject,"
+		       " email, verified, picture, groups, seen)"
+		       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+		       " ON CONFLICT (tailnet, member) DO UPDATE SET issuer = excluded.issuer,"
+		       " subject = excluded.subject, email = excluded.email,"
+		       " verified = excluded.verified, picture = excluded.picture,"
+		       " groups = excluded.groups, seen = excluded.seen",
+		       err);
 	if (!q)
 		return -1;
 	buf_init(&groups, GROUPS_TEXT_MAX);
 	for (size_t i = 0; i < id->groups.n; i++)
 		(void)buf_printf(&groups, "%s%s", i ? "\n" : "", id->groups.v[i]);
-	sqlite_bind_i64(q, 1, u->tailnet->id);
-	sqlite_bind_i64(q, 2, u->id);
-	sqlite_bind_cstr(q, 3, id->issuer);
-	sqlite_bind_cstr(q, 4, id->subject);
-	sqlite_bind_cstr(q, 5, id->email);
-	sqlite_bind_i64(q, 6, id->email_verified);
-	sqlite_bind_cstr(q, 7, id->picture);
-	sqlite_bind_cstr(q, 8, buf_cstr(&groups));
-	sqlite_bind_i64(q, 9, wall_s(id->seen));
+	db_bind_i64(q, 1, u->tailnet->id);
+	db_bind_i64(q, 2, u->id);
+	db_bind_cstr(q, 3, id->issuer);
+	db_bind_cstr(q, 4, id->subject);
+	db_bind_cstr(q, 5, id->email);
+	db_bind_i64(q, 6, id->email_verified);
+	db_bind_cstr(q, 7, id->picture);
+	db_bind_cstr(q, 8, buf_cstr(&groups));
+	db_bind_i64(q, 9, wall_s(id->seen));
 	buf_fini(&groups);
 	if (store_run(q, err) < 0)
 		return -1;
 	return store_log_change(s, u->tailnet->id, "user", u->id, err);
 }
 
-static void read_identity(struct sqlite_stmt *q, struct tn_user *u)
+static void read_identity(struct db_stmt *q, struct tn_user *u)
 {
 	struct tn_identity *id = model_identity(u);
 	struct bytes text[GROUPS_MAX], rest;
@@ -56,30 +60,30 @@ static void read_identity(struct sqlite_stmt *q, struct tn_user *u)
 
 	for (size_t i = 0; i < array_len(texts); i++) {
 		mem_free(*texts[i]);
-		*texts[i] = bytes_strdup(sqlite_text(q, columns[i]));
+		*texts[i] = bytes_strdup(db_text(q, columns[i]));
 	}
-	id->email_verified = sqlite_i64(q, 5);
-	rest = sqlite_text(q, 7);
+	id->email_verified = db_i64(q, 5);
+	rest = db_text(q, 7);
 	while (n < GROUPS_MAX && text_split(&rest, '\n', &text[n]))
 		n += text[n].n > 0;
 	(void)text_set_assign(&id->groups, text, n);
-	id->seen = wall_from_s(sqlite_i64(q, 8));
+	id->seen = wall_from_s(db_i64(q, 8));
 }
 
 static int load_identities(struct store *s, struct model *m, struct err *err)
 {
-	struct sqlite_stmt *q =
-	    sqlite_prepare(s->db,
-			   "SELECT tailnet, member, issuer, subject, email, verified, picture,"
-			   " groups, seen FROM identity",
-			   err);
+	struct db_stmt *q =
+	    db_prepare(s->db,
+		       "SELECT tailnet, member, issuer, subject, email, verified, picture,"
+		       " groups, seen FROM identity",
+		       err);
 	int step;
 
 	if (!q)
 		return -1;
-	while ((step = sqlite_step(q, err)) == 1) {
-		struct tailnet *t = model_tailnet_by_id(m, sqlite_i64(q, 0));
-		struct tn_user *u = t ? model_user_by_id(t, sqlite_i64(q, 1)) : NULL;
+	while ((step = db_step(q, err)) == 1) {
+		struct tailnet *t = model_tailnet_by_id(m, db_i64(q, 0));
+		struct tn_user *u = t ? model_user_by_id(t, db_i64(q, 1)) : NULL;
 
 		if (u)
 			read_identity(q, u);
@@ -92,15 +96,15 @@ static int load_identities(struct store *s, struct model *m, struct err *err)
 static int group_row(struct store *s, const char *sql, const struct tailnet *t, const char *name,
 		     struct err *err)
 {
-	struct sqlite_stmt *q;
+	struct db_stmt *q;
 
 	if (store_begin(s, err) < 0)
 		return -1;
-	q = sqlite_prepare(s->db, sql, err);
+	q = db_prepare(s->db, sql, err);
 	if (!q)
 		return -1;
-	sqlite_bind_i64(q, 1, t->id);
-	sqlite_bind_cstr(q, 2, name);
+	db_bind_i64(q, 1, t->id);
+	db_bind_cstr(q, 2, name);
 	if (store_run(q, err) < 0)
 		return -1;
 	return store_log_change(s, t->id, "group", t->id, err);
@@ -108,8 +112,9 @@ static int group_row(struct store *s, const char *sql, const struct tailnet *t, 
 
 int store_put_group(struct store *s, const struct tailnet *t, const char *name, struct err *err)
 {
-	return group_row(s, "INSERT OR IGNORE INTO idp_group (tailnet, name) VALUES (?, ?)", t,
-			 name, err);
+	return group_row(
+	    s, "INSERT INTO idp_group (tailnet, name) VALUES (?, ?) ON CONFLICT DO NOTHING", t,
+	    name, err);
 }
 
 int store_delete_group(struct store *s, const struct tailnet *t, const char *name, struct err *err)
@@ -119,17 +124,17 @@ int store_delete_group(struct store *s, const struct tailnet *t, const char *nam
 
 static int load_groups(struct store *s, struct model *m, struct err *err)
 {
-	struct sqlite_stmt *q =
-	    sqlite_prepare(s->db, "SELECT tailnet, name FROM idp_group ORDER BY name", err);
+	struct db_stmt *q =
+	    db_prepare(s->db, "SELECT tailnet, name FROM idp_group ORDER BY name", err);
 	int step;
 
 	if (!q)
 		return -1;
-	while ((step = sqlite_step(q, err)) == 1) {
-		struct tailnet *t = model_tailnet_by_id(m, sqlite_i64(q, 0));
+	while ((step = db_step(q, err)) == 1) {
+		struct tailnet *t = model_tailnet_by_id(m, db_i64(q, 0));
 
 		if (t)
-			(void)text_set_add(&t->groups, sqlite_text(q, 1));
+			(void)text_set_add(&t->groups, db_text(q, 1));
 	}
 	return step;
 }
@@ -138,17 +143,19 @@ static int load_groups(struct store *s, struct model *m, struct err *err)
 
 int store_put_attributes(struct store *s, const struct tn_node *n, struct err *err)
 {
-	struct sqlite_stmt *q;
+	struct db_stmt *q;
 
 	if (store_begin(s, err) < 0)
 		return -1;
-	q = sqlite_prepare(
-	    s->db, "INSERT OR REPLACE INTO attribute (tailnet, node, value) VALUES (?, ?, ?)", err);
+	q = db_prepare(s->db,
+		       "INSERT INTO attribute (tailnet, node, value) VALUES (?, ?, ?)"
+		       " ON CONFLICT (tailnet, node) DO UPDATE SET value = excluded.value",
+		       err);
 	if (!q)
 		return -1;
-	sqlite_bind_i64(q, 1, n->tailnet->id);
-	sqlite_bind_i64(q, 2, n->id);
-	sqlite_bind_cstr(q, 3, n->attributes ? n->attributes : "{}");
+	db_bind_i64(q, 1, n->tailnet->id);
+	db_bind_i64(q, 2, n->id);
+	db_bind_cstr(q, 3, n->attributes ? n->attributes : "{}");
 	if (store_run(q, err) < 0)
 		return -1;
 	return store_log_change(s, n->tailnet->id, "node", n->id, err);
@@ -162,18 +169,17 @@ static void take_attributes(struct tn_node *n, struct bytes text)
 
 static int load_attributes(struct store *s, struct model *m, struct err *err)
 {
-	struct sqlite_stmt *q =
-	    sqlite_prepare(s->db, "SELECT tailnet, node, value FROM attribute", err);
+	struct db_stmt *q = db_prepare(s->db, "SELECT tailnet, node, value FROM attribute", err);
 	int step;
 
 	if (!q)
 		return -1;
-	while ((step = sqlite_step(q, err)) == 1) {
-		struct tailnet *t = model_tailnet_by_id(m, sqlite_i64(q, 0));
-		struct tn_node *n = t ? model_node_by_id(t, sqlite_i64(q, 1)) : NULL;
+	while ((step = db_step(q, err)) == 1) {
+		struct tailnet *t = model_tailnet_by_id(m, db_i64(q, 0));
+		struct tn_node *n = t ? model_node_by_id(t, db_i64(q, 1)) : NULL;
 
 		if (n && !n->attributes)
-			take_attributes(n, sqlite_text(q, 2));
+			take_attributes(n, db_text(q, 2));
 	}
 	return step;
 }
@@ -190,18 +196,18 @@ int store_load_identities(struct store *s, struct model *m, struct err *err)
 
 int store_put_token(struct store *s, struct token *k, struct err *err)
 {
-	struct sqlite_stmt *q;
+	struct db_stmt *q;
 	struct buf scopes, tags;
 
 	if (store_begin(s, err) < 0)
 		return -1;
-	q = sqlite_prepare(s->db,
-			   "INSERT INTO credential (id, tailnet, kind, member, parent, hash,"
-			   " scopes, tags, description, created, expiry, revoked)"
-			   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
-			   " SET scopes = excluded.scopes, tags = excluded.tags,"
-			   " description = excluded.description, revoked = excluded.revoked",
-			   err);
+	q = db_prepare(s->db,
+		       "INSERT INTO credential (id, tailnet, kind, member, parent, hash,"
+		       " scopes, tags, description, created, expiry, revoked)"
+		       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
+		       " SET scopes = excluded.scopes, tags = excluded.tags,"
+		       " description = excluded.description, revoked = excluded.revoked",
+		       err);
 	if (!q)
 		return -1;
 	buf_init(&scopes, 4096);
@@ -209,79 +215,79 @@ int store_put_token(struct store *s, struct token *k, struct err *err)
 	scopes_format(&k->scopes, &scopes);
 	store_text_tags(&k->tags, &tags);
 	store_bind_id(q, 1, k->id);
-	sqlite_bind_i64(q, 2, k->tailnet->id);
-	sqlite_bind_cstr(q, 3, token_kind_name(k->kind));
+	db_bind_i64(q, 2, k->tailnet->id);
+	db_bind_cstr(q, 3, token_kind_name(k->kind));
 	store_bind_id(q, 4, k->user ? k->user->id : 0);
-	sqlite_bind_i64(q, 5, k->parent);
-	sqlite_bind_blob(q, 6, bytes_of(k->hash, sizeof(k->hash)));
-	sqlite_bind_cstr(q, 7, buf_cstr(&scopes));
-	sqlite_bind_cstr(q, 8, buf_cstr(&tags));
-	sqlite_bind_cstr(q, 9, k->description ? k->description : "");
-	sqlite_bind_i64(q, 10, wall_s(k->created));
-	sqlite_bind_i64(q, 11, wall_s(k->expiry));
-	sqlite_bind_i64(q, 12, k->revoked);
+	db_bind_i64(q, 5, k->parent);
+	db_bind_blob(q, 6, bytes_of(k->hash, sizeof(k->hash)));
+	db_bind_cstr(q, 7, buf_cstr(&scopes));
+	db_bind_cstr(q, 8, buf_cstr(&tags));
+	db_bind_cstr(q, 9, k->description ? k->description : "");
+	db_bind_i64(q, 10, wall_s(k->created));
+	db_bind_i64(q, 11, wall_s(k->expiry));
+	db_bind_i64(q, 12, k->revoked);
 	buf_fini(&scopes);
 	buf_fini(&tags);
 	if (store_run(q, err) < 0)
 		return -1;
 	if (!k->id)
-		k->id = sqlite_last_id(s->db);
+		k->id = db_last_id(s->db);
 	return store_log_change(s, k->tailnet->id, "credential", k->id, err);
 }
 
 int store_delete_token(struct store *s, const struct token *k, struct err *err)
 {
-	struct sqlite_stmt *q;
+	struct db_stmt *q;
 
 	if (store_begin(s, err) < 0)
 		return -1;
-	q = sqlite_prepare(s->db, "DELETE FROM credential WHERE tailnet = ? AND id = ?", err);
+	q = db_prepare(s->db, "DELETE FROM credential WHERE tailnet = ? AND id = ?", err);
 	if (!q)
 		return -1;
-	sqlite_bind_i64(q, 1, k->tailnet->id);
-	sqlite_bind_i64(q, 2, k->id);
+	db_bind_i64(q, 1, k->tailnet->id);
+	db_bind_i64(q, 2, k->id);
 	if (store_run(q, err) < 0)
 		return -1;
 	return store_log_change(s, k->tailnet->id, "credential-gone", k->id, err);
 }
 
 /* A row that does not say exactly what it may do is left out: it opens nothing. */
-static void read_token(struct sqlite_stmt *q, const struct model *m, struct tokens *out)
+static void read_token(struct db_stmt *q, const struct model *m, struct tokens *out)
 {
-	struct tailnet *t = model_tailnet_by_id(m, sqlite_i64(q, 1));
-	struct tn_user *u = t ? model_user_by_id(t, sqlite_i64(q, 3)) : NULL;
-	struct bytes hash = sqlite_blob(q, 5);
+	struct tailnet *t = model_tailnet_by_id(m, db_i64(q, 1));
+	struct tn_user *u = t ? model_user_by_id(t, db_i64(q, 3)) : NULL;
+	struct bytes hash = db_blob(q, 5);
 	enum token_kind kind;
 	struct scopes scopes;
 	struct token *k;
 
-	if (!t || hash.n != sizeof(k->hash) || !token_kind_parse(&kind, sqlite_text(q, 2)) ||
-	    scopes_parse(&scopes, sqlite_text(q, 6), NULL) < 0 || (!sqlite_is_null(q, 3) && !u))
+	if (!t || hash.n != sizeof(k->hash) || !token_kind_parse(&kind, db_text(q, 2)) ||
+	    scopes_parse(&scopes, db_text(q, 6), NULL) < 0 || (!db_is_null(q, 3) && !u))
 		return;
-	k = token_add(out, t, kind, sqlite_i64(q, 0));
+	k = token_add(out, t, kind, db_i64(q, 0));
 	k->user = u;
-	k->parent = sqlite_i64(q, 4);
+	k->parent = db_i64(q, 4);
 	memcpy(k->hash, hash.p, hash.n);
 	k->scopes = scopes;
-	store_read_tags(&k->tags, sqlite_text(q, 7));
-	k->description = bytes_strdup(sqlite_text(q, 8));
-	k->created = wall_from_s(sqlite_i64(q, 9));
-	k->expiry = wall_from_s(sqlite_i64(q, 10));
-	k->revoked = sqlite_i64(q, 11);
+	store_read_tags(&k->tags, db_text(q, 7));
+	k->description = bytes_strdup(db_text(q, 8));
+	k->created = wall_from_s(db_i64(q, 9));
+	k->expiry = wall_from_s(db_i64(q, 10));
+	k->revoked = db_i64(q, 11);
 }
 
 int store_load_tokens(struct store *s, const struct model *m, struct tokens *out, struct err *err)
 {
-	struct sqlite_stmt *q =
-	    sqlite_prepare(s->db,
-			   "SELECT id, tailnet, kind, member, parent, hash, scopes, tags,"
-			   " description, created, expiry, revoked FROM credential ORDER BY id",
-			   err);
+	struct db_stmt *q =
+	    db_prepare(s->db,
+		       "SELECT id, tailnet, kind, member, parent, hash, scopes, tags,"
+		       " description, created, expiry, revoked FROM credential ORDER BY id",
+		       err);
 	int step;
 
 	if (!q)
 		return -1;
-	while ((step = sqlite_step(q, err)) == 1)
+	while ((step = db_step(q, err)) == 1)
 		read_token(q, m, out);
 	return step;
 }

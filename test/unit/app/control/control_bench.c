@@ -1,5 +1,6 @@
 #include "unit/app/control/control_bench.h"
 
+#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "base/text.h"
 #include "crypto/x25519.h"
 #include "engine/ts2021/ts2021.h"
+#include "io/db.h"
 #include "io/httpc.h"
 #include "io/stream.h"
 #include "io/tcp.h"
@@ -40,6 +42,24 @@ static void start(struct bench *b)
 	}
 }
 
+void bench_database(char out[CONFIG_DATABASE_MAX])
+{
+	const char *url = getenv("WEFT_TEST_DATABASE");
+	struct err err = { 0 };
+	struct db *db;
+
+	out[0] = '\0';
+	if (!url)
+		return;
+	(void)snprintf(out, CONFIG_DATABASE_MAX, "%s", url);
+	db = db_open(url, &err);
+	if (!db || db_exec(db, "DROP SCHEMA public CASCADE; CREATE SCHEMA public", &err) < 0) {
+		(void)fprintf(stderr, "%s\n", err.text);
+		abort();
+	}
+	db_close(db);
+}
+
 void bench_start(struct bench *b)
 {
 	*b = (struct bench){ 0 };
@@ -52,6 +72,7 @@ void bench_start(struct bench *b)
 	(void)snprintf(b->conf.state_dir, sizeof(b->conf.state_dir), "%s/state", b->dir);
 	(void)snprintf(b->conf.listen, sizeof(b->conf.listen), "127.0.0.1:0");
 	b->conf.stun_port = 0;
+	bench_database(b->conf.database);
 	if (config_finish(&b->conf, NULL) < 0)
 		abort();
 	start(b);
@@ -70,22 +91,25 @@ void bench_restart(struct bench *b)
 	start(b);
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	(void)st;
+	(void)kind;
+	(void)at;
+	return remove(path);
+}
+
+void bench_remove(const char *dir)
+{
+	(void)nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 void bench_stop(struct bench *b)
 {
-	static const char *const files[] = { "control.db", "control.db-wal", "control.db-shm",
-					     "admin.sock" };
-	char path[128];
-
 	control_destroy(b->c);
 	bench_settle(b);
 	loop_destroy(b->loop);
-	for (size_t i = 0; i < array_len(files); i++) {
-		(void)snprintf(path, sizeof(path), "%s/state/%s", b->dir, files[i]);
-		(void)unlink(path);
-	}
-	(void)snprintf(path, sizeof(path), "%s/state", b->dir);
-	(void)rmdir(path);
-	(void)rmdir(b->dir);
+	bench_remove(b->dir);
 }
 
 static void wake(struct io_timer *t)

@@ -17,9 +17,15 @@ struct bench {
 	char dir[64];
 };
 
+/*
+ * "" for SQLite. When the environment names a PostgreSQL (WEFT_TEST_DATABASE, a URL): that,
+ * emptied.
+ */
+void bench_database(char out[CONFIG_DATABASE_MAX]);
 void bench_start(struct bench *b);
 void bench_restart(struct bench *b); /* as after a clean stop */
 void bench_stop(struct bench *b);
+void bench_remove(const char *dir); /* with all that is in it */
 /* Turns the loop until *done or some seconds have passed; false then. */
 bool bench_wait(struct bench *b, const bool *done);
 void bench_settle(struct bench *b); /* a few turns, for what is under way */

@@ -8,7 +8,6 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "control_bench.h"
-#include "io/sqlite.h"
 #include "kit/kit.h"
 
 static const char policy[] =
@@ -174,18 +173,10 @@ TEST(a_join_among_many_is_one_small_frame)
 
 static int64_t count_changes(struct bench *b)
 {
-	struct sqlite_stmt *q;
-	struct sqlite *db;
-	char path[128];
-	int64_t n = -1;
+	struct store_change list[64];
+	bool gap;
 
-	(void)snprintf(path, sizeof(path), "%s/state/control.db", b->dir);
-	db = sqlite_open(path, NULL);
-	q = sqlite_prepare(db, "SELECT count(*) FROM change", NULL);
-	if (q && sqlite_step(q, NULL) == 1)
-		n = sqlite_i64(q, 0);
-	sqlite_close(db);
-	return n;
+	return store_changes(b->c->store, 0, list, 64, &gap, NULL);
 }
 
 TEST(the_change_log_does_not_grow_for_ever)

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 
 #include "unit/app/control/control_bench.h"
+#include "app/control/c2n.h"
 #include "app/control/control.h"
 #include "app/control/store.h"
+#include "base/err.h"
 #include "base/mem.h"
 #include "crypto/x25519.h"
 #include "io/httpc.h"
@@ -552,4 +554,91 @@ TEST(other_tailnet_is_another_world)
 	CHECK(lacks(bench_command(&p.b, "keys list --tailnet far", NULL), "\"id\":1,"));
 	peer_fini(&far);
 	pair_stop(&p);
+}
+
+/* ---- calls to nodes ---- */
+
+struct asked {
+	bool done;
+	unsigned status;
+	char body[64], why[256];
+};
+
+static void on_asked(void *arg, const struct c2n_answer *answer, const struct err *err)
+{
+	struct asked *a = arg;
+
+	a->done = true;
+	a->status = answer ? answer->status : 0;
+	(void)snprintf(a->body, sizeof(a->body), "%.*s",
+		       BYTES_FMT(answer ? answer->body : (struct bytes){ 0 }));
+	(void)snprintf(a->why, sizeof(a->why), "%s", err ? err->text : "");
+}
+
+static bool token_path(const char *frame, char out[64])
+{
+	const char *at = frame ? strstr(frame, "https://unused/c2n/") : NULL;
+
+	out[0] = '\0';
+	if (at)
+		(void)snprintf(out, 64, "/c2n/%.32s", at + sizeof("https://unused/c2n/") - 1);
+	return at != NULL;
+}
+
+TEST(a_node_is_asked_and_only_its_own_machine_answers)
+{
+	static const char answer[] = "HTTP/1.1 200 OK\r\nX: y\r\n\r\npong";
+	struct bytes ask = bytes_str("POST /echo HTTP/1.1\r\n\r\n");
+	struct asked got = { 0 };
+	struct err err = { 0 };
+	struct tn_node *n;
+	struct bench b;
+	struct peer p, q;
+	char key[128], path[64];
+
+	bench_start(&b);
+	peer_init(&p, &b, 1);
+	peer_init(&q, &b, 2);
+	bench_key(&b, "alice", "--reusable", key);
+	CHECK(peer_connect(&p) && peer_connect(&q));
+	(void)peer_register(&p, key, "one");
+	(void)peer_register(&q, key, "two");
+	n = model_node_by_key(&b.c->model, &p.node_key);
+	CHECK(n != NULL);
+	CHECK(c2n_call(b.c, n, ask, 5000, on_asked, &got, &err) == -1);
+	CHECK_STR(err.text, "one is not connected");
+	peer_poll(&p);
+	CHECK(peer_frame(&p) != NULL);
+	CHECK(c2n_call(b.c, n, ask, 5000, on_asked, &got, &err) == 0);
+	CHECK(token_path(peer_frame(&p), path));
+	(void)peer_post(&q, path, "%s", answer); /* another machine */
+	CHECK_INT(q.status, 404);
+	CHECK(!got.done);
+	(void)peer_post(&p, "/c2n/00000000000000000000000000000000", "%s", answer);
+	CHECK_INT(p.status, 404);
+	(void)peer_post(&p, path, "%s", answer);
+	CHECK_INT(p.status, 200);
+	CHECK(got.done && got.status == 200);
+	CHECK_STR(got.body, "pong");
+	(void)peer_post(&p, path, "%s", answer); /* once */
+	CHECK_INT(p.status, 404);
+
+	got = (struct asked){ 0 };
+	CHECK(c2n_call(b.c, n, ask, 5000, on_asked, &got, &err) == 0);
+	CHECK(token_path(peer_frame(&p), path));
+	(void)peer_post(&p, path, "nonsense");
+	CHECK(got.done && !got.status);
+	CHECK_STR(got.why, "the node's answer is not HTTP");
+
+	got = (struct asked){ 0 };
+	CHECK(c2n_call(b.c, n, ask, 1, on_asked, &got, &err) == 0);
+	CHECK(bench_wait(&b, &got.done));
+	CHECK_STR(got.why, "the node did not answer in time");
+	CHECK(has(bench_command(&b, "nodes ping one", NULL), "on the server itself"));
+	got = (struct asked){ 0 };
+	CHECK(c2n_call(b.c, n, ask, 5000, on_asked, &got, &err) == 0);
+	peer_fini(&p);
+	peer_fini(&q);
+	bench_stop(&b);
+	CHECK_STR(got.why, "the server stops");
 }
