@@ -76,7 +76,7 @@ struct gateway *city_gateway(struct city *c, enum nat_kind kind, struct gateway 
 	*g = (struct gateway){ .kind = kind,
 			       .parent = parent,
 			       .outside = ip_v4_of(base + (uint32_t)c->gateway_count) };
-	g->forgetful = c->w.fault == FAULT_CLOSED_NAT && c->gateway_count == 1;
+	g->forgetful = c->w.fault == FAULT_CLOSED_NAT && c->gateway_count < 8;
 	if (parent)
 		parent->users++;
 	(void)map_put(&c->by_outside, g);

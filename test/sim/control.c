@@ -33,8 +33,8 @@ static bool is_forgotten(const struct control *k, uint32_t to, uint32_t about)
 	const struct host *h = &k->city->hosts[to];
 	bool first = h->peer_count && h->peers[0].host == about;
 
-	return k->city->settled &&
-	       (k->city->w.fault == FAULT_NO_REVOKE || k->city->w.fault == FAULT_LOST_KEY) && first;
+	return k->city->settled && ((k->city->w.fault == FAULT_NO_REVOKE && to % 2) ||
+				    (k->city->w.fault == FAULT_LOST_KEY && first));
 }
 
 static void at_host(struct world *w, struct event *e)

@@ -14,7 +14,7 @@
 	X(DAMAGE,      "damage",       "cold-start",     "a bit flips behind the tunnel")            \
 	X(TWICE,       "twice",        "cold-start",     "a packet is handed on twice")              \
 	X(NO_FILTER,   "no-filter",    "denied",         "a host does not ask its packet filter")    \
-	X(NO_REVOKE,   "no-revoke",    "revocation",     "one peer is not told of a revocation")     \
+	X(NO_REVOKE,   "no-revoke",    "revocation",     "some peers are not told of a revocation")  \
 	X(LOST_KEY,    "lost-key",     "key-rotation",   "one peer is not told of a new key")        \
 	X(LOST_HOME,   "lost-home",    "region-loss",    "control forgets a host's new home region") \
 	X(DEAF_RELAY,  "deaf-relay",   "cold-start",     "a relay never writes to one host")         \

@@ -51,8 +51,8 @@ void host_send(struct host *h, uint32_t to)
 		p->first_sent = c->w.now;
 	packet_make(packet, len, h->index, to, ++p->sent);
 	c->sent++;
-	if (c->w.fault == FAULT_PLAINTEXT && c->sent == 100 && h->endpoint_count)
-		host_send_udp(h, c->hosts[to].endpoints[0], packet, len);
+	if (c->w.fault == FAULT_PLAINTEXT && c->sent % 100 == 0)
+		host_send_udp(h, (struct addrport){ c->hosts[to].inside, 1 }, packet, len);
 	if (ippkt_parse(&pkt, bytes_of(packet, len)))
 		(void)filter_out(h->filter, &pkt);
 	(void)wg_output(h->wg, host_time(h), id, bytes_of(packet, len));
