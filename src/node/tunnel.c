@@ -198,7 +198,6 @@ static void on_broken(void *arg, const struct err *why)
 	t->conf.on_broken(t->conf.arg, why);
 }
 
-/* TSMP of peers comes here, too; nothing answers it. */
 static void on_local(void *arg, bool outbound, uint32_t owner, struct bytes packet)
 {
 	struct tunnel *t = arg;
@@ -206,11 +205,28 @@ static void on_local(void *arg, bool outbound, uint32_t owner, struct bytes pack
 	(void)owner;
 	if (outbound && t->conf.on_service)
 		t->conf.on_service(t->conf.arg, packet);
+	else if (!outbound && t->conf.on_peer_packet)
+		t->conf.on_peer_packet(t->conf.arg, packet);
 }
 
 bool tunnel_write_host(struct tunnel *t, struct bytes packet)
 {
 	return t->dp && datapath_write_tun(t->dp, packet);
+}
+
+void tunnel_set_services(struct tunnel *t, const struct addrport *at, size_t n)
+{
+	t->service_count = n < GATE_SERVICES_MAX ? n : GATE_SERVICES_MAX;
+	memcpy(t->services, at, t->service_count * sizeof(*at));
+}
+
+bool tunnel_send(struct tunnel *t, struct bytes packet)
+{
+	bool sent = t->dp && datapath_route_packet(t->dp, wg_now(t), packet);
+
+	if (sent)
+		tunnel_turn(t);
+	return sent;
 }
 
 /* ---- events of paths and relays ---- */
