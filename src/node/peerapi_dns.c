@@ -54,8 +54,8 @@ bool peerapi_dns_is_filtered(const struct text_list *set, const struct dnsname *
 		bool below = text.n > 1 && text.p[0] == '.';
 		struct dnsname listed;
 
-		if (!dnsname_parse(&listed, below ? bytes_from(text, 1) : text))
-			continue; /* no name is like that */
+		if (!dnsname_parse(&listed, below ? bytes_from(text, 1) : text) || listed.n == 1)
+			continue; /* no name is like that, or all of them are */
 		if (dnsname_equal(name, &listed)
 			? !below
 			: below && dnsname_is_under(dnsname_bytes(name), dnsname_bytes(&listed)))
