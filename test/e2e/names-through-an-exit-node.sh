@@ -48,6 +48,7 @@ equal "nor from a web page" "$(status alice "$url/" 'Origin: http://site.example
 equal "what is not there is not found" "$(status alice "$url/v0/put/x" 'Host: peer')" 404
 equal "bob is no exit node and answers no names" "$(status alice "$url/dns-query?dns=AAAA" 'Host: peer')" 403
 check_not "bob's own port is closed to his neighbours" get resolver "http://$(lab ip bob):${url##*:}/"
+check_not "no program of bob's gets the port" on bob python3 -c "import socket; socket.socket().bind(('$b', ${url##*:}))"
 ping_api() { on alice curl -sS -m 12 --unix-socket "$dir/alice.sock" -X POST -H 'Host: local-tailscaled.sock' \
 	"http://local-tailscaled.sock/localapi/v0/ping?ip=$b&type=peerapi"; }
 check "a ping of the kind peerapi is answered" wait_for 15 says "\"Err\": *\"\".*\"PeerAPIURL\": *\"$url\"" ping_api
