@@ -68,7 +68,7 @@ static struct filter *make_filter(const struct netmap *map, const struct prefs *
 	return f;
 }
 
-static struct filter_source source_of(const struct filter *f, const struct tailcfg_node *n)
+struct filter_source gate_source(const struct filter *f, const struct tailcfg_node *n)
 {
 	struct filter_source s = { .jailed = n->is_jailed };
 	char name[256];
@@ -91,7 +91,7 @@ struct gate *gate_create(const struct netmap *map, const struct prefs *prefs, co
 	for (size_t i = 0; i < peer_count; i++) {
 		g->sources[i].jailed = true;
 		if (peers[i].node && g->filter)
-			g->sources[i] = source_of(g->filter, peers[i].node);
+			g->sources[i] = gate_source(g->filter, peers[i].node);
 	}
 	return g;
 }

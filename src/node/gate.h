@@ -29,6 +29,8 @@ void gate_destroy(struct gate *g); /* NULL is a no-op */
 /* TCP to these addresses is for a service of this node, whatever the rules say: it decides by
  * itself. Before data threads see g; what is beyond GATE_SERVICES_MAX is left out. */
 void gate_serve(struct gate *g, const struct addrport *at, size_t n);
+/* What the filter must know of the sending peer. */
+struct filter_source gate_source(const struct filter *f, const struct tailcfg_node *n);
 size_t gate_rule_count(const struct gate *g);
 
 /* By the rules alone; for whoever forwards on behalf of a peer. */

@@ -52,6 +52,7 @@ struct node {
 	bool map_stale, map_applied;
 	bool auth_blocked; /* control waits for a person */
 	bool login_wanted; /* somebody asked for a login that has not ended */
+	bool key_login;    /* ... with an auth key, and nothing was said against it yet */
 	bool online, destroyed;
 	char auth_url[URL_TEXT_MAX];
 	char error[512];
@@ -527,7 +528,10 @@ static void on_auth_url(void *arg, const char *url)
 
 static void on_control_error(void *arg, const char *text)
 {
-	set_error(arg, text);
+	struct node *n = arg;
+
+	n->key_login = false;
+	set_error(n, text);
 }
 
 static void take_user(struct node *n, const struct tailcfg_register_response *who)
@@ -568,7 +572,7 @@ static void on_login(void *arg, const struct control_keys *keys,
 	v.logged_out = false;
 	if (n->login_wanted)
 		v.want_running = true;
-	n->login_wanted = false;
+	n->login_wanted = n->key_login = false;
 	state_set_prefs(n->state, prefs_with(state_prefs(n->state), &v));
 	save(n);
 	if (new_key) {
@@ -800,7 +804,7 @@ int node_start(struct node *n, struct bytes prefs, const char *auth_key, struct 
 		return -1;
 	if (auth_key && *auth_key) {
 		n->error[0] = '\0'; /* of an attempt before */
-		n->login_wanted = true;
+		n->login_wanted = n->key_login = true;
 		control_client_pause(n->control, false);
 		/* A key that ran out must be a new one; any other is refreshed. */
 		control_client_login(n->control, is_expired(n) ? CONTROL_LOGIN_NEW_KEY : 0,
@@ -814,6 +818,9 @@ void node_login_interactive(struct node *n)
 {
 	struct err err;
 
+	/* The stock command line asks for a page right after it gave a key: the key goes first. */
+	if (n->key_login)
+		return;
 	if (n->auth_url[0]) {
 		tell(n, NODE_EVENT_URL);
 		return;
@@ -842,6 +849,97 @@ void node_logout(struct node *n, void (*done)(void *arg, const struct err *err),
 		control_client_logout(n->control);
 	else
 		on_logout(n, &err);
+}
+
+/* ---- profiles ---- */
+
+static void end_pings(struct node *n)
+{
+	static const struct tunnel_ping nothing = { .latency_ns = -1 };
+
+	list_each_safe (it, &n->pings) {
+		struct node_ping *p = list_entry(it, struct node_ping, node);
+
+		list_remove(&p->node);
+		p->on_result(p, &nothing);
+	}
+}
+
+/* Everything that belongs to the current profile and is not in the state goes. */
+static void leave_profile(struct node *n)
+{
+	struct err err = { 0 };
+
+	if (n->logout_done) /* its keys are forgotten by whoever comes next */
+		on_logout(n, &err);
+	io_timer_stop(&n->save_map);
+	io_timer_stop(&n->expiry);
+	save_map(n);
+	drop_tunnel(n);
+	drop_control(n);
+	end_pings(n);
+	netmap_unref(n->map);
+	n->map = NULL;
+	n->map_stale = false;
+	n->auth_url[0] = '\0';
+	n->error[0] = '\0';
+	n->auth_blocked = n->login_wanted = n->key_login = false;
+	set_state(n, NODE_NO_STATE);
+}
+
+static int enter_profile(struct node *n, struct err *err)
+{
+	int ret = state_save(n->state, err);
+
+	log_info(&n->log, "profile is %s", state_profile(n->state)->id);
+	if (node_has_key(n))
+		load_map(n);
+	arm_expiry(n);
+	update(n);
+	apply_map(n, NULL);
+	tell(n, NODE_EVENT_PREFS | NODE_EVENT_STATE);
+	return ret;
+}
+
+int node_new_profile(struct node *n, struct err *err)
+{
+	leave_profile(n);
+	if (state_new_profile(n->state, &n->rng, err) < 0) {
+		struct err saved;
+
+		(void)enter_profile(n, &saved);
+		return -1;
+	}
+	return enter_profile(n, err);
+}
+
+int node_switch_profile(struct node *n, const char *id, struct err *err)
+{
+	if (!profiles_find(state_profiles(n->state), id))
+		return err_set(err, ERR_REFUSED, "Profile not found");
+	if (!strcmp(state_profile(n->state)->id, id))
+		return 0;
+	leave_profile(n);
+	(void)state_switch_profile(n->state, id, err);
+	return enter_profile(n, err);
+}
+
+int node_remove_profile(struct node *n, const char *id, struct err *err)
+{
+	if (!profiles_find(state_profiles(n->state), id))
+		return err_set(err, ERR_REFUSED, "Profile not found");
+	if (strcmp(state_profile(n->state)->id, id) != 0) {
+		(void)state_remove_profile(n->state, id, &n->rng, err);
+		return state_save(n->state, err);
+	}
+	leave_profile(n);
+	(void)state_remove_profile(n->state, id, &n->rng, err);
+	return enter_profile(n, err);
+}
+
+const struct profiles *node_profiles(const struct node *n)
+{
+	return state_profiles(n->state);
 }
 
 void node_kick(struct node *n)
@@ -878,16 +976,23 @@ const struct privops_host *node_host(const struct node *n)
 	return routes_host(n->routes);
 }
 
-int node_ping(struct node *n, int64_t node_id, struct node_ping *p, struct err *err)
+int node_ping(struct node *n, int64_t node_id, enum tunnel_ping_kind kind, struct ip to,
+	      struct node_ping *p, struct err *err)
 {
+	bool asked;
+
 	list_init(&p->node);
 	if (!n->tunnel || n->now != NODE_RUNNING)
 		return err_set(err, ERR_REFUSED, "the node is not running");
 	p->token = ++n->next_token;
 	list_append(&n->pings, &p->node);
-	if (!tunnel_ping(n->tunnel, node_id, p->token)) {
+	asked = kind == TUNNEL_PING_DISCO
+		    ? tunnel_ping(n->tunnel, node_id, p->token)
+		    : tunnel_ping_inside(n->tunnel, node_id, kind, to, p->token);
+	if (!asked) {
 		list_remove(&p->node);
-		return err_set(err, ERR_REFUSED, "the peer cannot be reached: its key expired");
+		return err_set(err, ERR_REFUSED,
+			       "the peer cannot be asked: its key expired, or too many pings wait");
 	}
 	return 0;
 }

@@ -24,6 +24,7 @@ struct netmap;
 struct nodedns;
 struct node;
 struct prefs;
+struct profiles;
 struct privops;
 struct privops_host;
 struct state_profile;
@@ -66,6 +67,11 @@ int node_start(struct node *n, struct bytes prefs, const char *auth_key, struct 
 void node_login_interactive(struct node *n);
 /* done(arg, err): the server knows it (ERR_NONE), or it could not be told. */
 void node_logout(struct node *n, void (*done)(void *arg, const struct err *err), void *arg);
+/* Profiles: what is current leaves the network; the other one goes on as it was left. */
+int node_new_profile(struct node *n, struct err *err);
+int node_switch_profile(struct node *n, const char *id, struct err *err);
+int node_remove_profile(struct node *n, const char *id, struct err *err);
+const struct profiles *node_profiles(const struct node *n);
 void node_kick(struct node *n);        /* the network changed */
 void node_lan_changed(struct node *n); /* only networks that lead nowhere else */
 void node_rules_gone(struct node *n);  /* somebody removed our policy rules */
@@ -100,7 +106,8 @@ struct node_ping {
 	uint64_t token;
 	void (*on_result)(struct node_ping *p, const struct tunnel_ping *r);
 };
-int node_ping(struct node *n, int64_t node_id, struct node_ping *p, struct err *err);
+int node_ping(struct node *n, int64_t node_id, enum tunnel_ping_kind kind, struct ip to,
+	      struct node_ping *p, struct err *err);
 void node_ping_cancel(struct node_ping *p); /* no on_result */
 
 enum node_event {

@@ -19,7 +19,7 @@
 #include "node/prefs.h"
 
 enum {
-	STATE_MAX = 1 << 20,
+	STATE_MAX = 16 << 20, /* PROFILES_MAX preferences of their largest size */
 	MAP_MAX = 128 << 20,
 	NLPRIV_HEX = 128,
 };
@@ -27,10 +27,9 @@ enum {
 struct state {
 	char *dir;
 	int lock_fd;
-	struct secret32 machine, node, old_node, nl_seed;
+	struct secret32 machine, nl_seed;
 	struct ed25519_key nl;
-	struct prefs *prefs;
-	struct state_profile profile;
+	struct profiles profiles;
 };
 
 static char *path_of(const struct state *s, const char *name)
@@ -42,20 +41,6 @@ static char *path_of(const struct state *s, const char *name)
 	return path;
 }
 
-void state_set_text(char **slot, struct bytes text)
-{
-	mem_free(*slot);
-	*slot = bytes_strdup(text);
-}
-
-static void text_from(char **slot, const struct json *v)
-{
-	struct bytes text = { NULL, 0 };
-
-	(void)json_string(v, &text);
-	state_set_text(slot, text);
-}
-
 /* ---- reading ---- */
 
 static bool private_from(struct secret32 *k, const struct json *v)
@@ -65,43 +50,35 @@ static bool private_from(struct secret32 *k, const struct json *v)
 	return json_string(v, &text) && keytext_parse_private(k, text);
 }
 
-static int take_profile(struct state *s, const struct json *v, struct err *err)
+static int take_others(struct state *s, const struct json *list, struct bytes text, struct err *err)
 {
-	struct bytes id = { NULL, 0 };
+	json_each (v, list) {
+		struct profile *p = profile_decode(v, text, err);
 
-	(void)json_string(json_get(v, "id"), &id);
-	if (!bytes_to_cstr(id, s->profile.id, sizeof(s->profile.id)))
-		return err_set(err, ERR_MALFORMED, "the profile's id is too long");
-	text_from(&s->profile.stable_id, json_get(v, "stableID"));
-	text_from(&s->profile.user, json_get(v, "user"));
-	text_from(&s->profile.login_name, json_get(v, "loginName"));
-	text_from(&s->profile.domain, json_get(v, "domain"));
-	text_from(&s->profile.magic_suffix, json_get(v, "magicSuffix"));
+		if (!p || profiles_add(&s->profiles, p, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
 static int take_state(struct state *s, struct bytes text, struct err *err)
 {
 	struct arena arena;
-	const struct json *v, *prefs;
+	const struct json *v;
 	int ret = -1;
 
-	arena_init(&arena, 32 << 20);
+	arena_init(&arena, 256 << 20);
 	v = json_parse(&arena, text, 0, err);
 	if (!v)
 		goto out;
-	prefs = json_get(v, "prefs");
 	if (!private_from(&s->machine, json_get(v, "machineKey")) ||
-	    !private_from(&s->nl_seed, json_get(v, "lockSeed")) || !json_is(prefs, JSON_OBJECT)) {
-		err_set(err, ERR_MALFORMED, "it holds no keys or no preferences");
+	    !private_from(&s->nl_seed, json_get(v, "lockSeed"))) {
+		err_set(err, ERR_MALFORMED, "it holds no keys");
 		goto out;
 	}
-	(void)private_from(&s->node, json_get(v, "nodeKey"));
-	(void)private_from(&s->old_node, json_get(v, "oldNodeKey"));
-	s->prefs = prefs_decode(bytes_of(text.p + prefs->start, prefs->end - prefs->start), err);
-	if (!s->prefs)
-		goto out;
-	ret = take_profile(s, json_get(v, "profile"), err);
+	s->profiles.current = profile_decode(v, text, err);
+	if (s->profiles.current)
+		ret = take_others(s, json_get(v, "otherProfiles"), text, err);
 out:
 	arena_fini(&arena);
 	return ret;
@@ -131,14 +108,7 @@ static void make_fresh(struct state *s, struct rng *rng)
 {
 	x25519_generate(&s->machine, rng);
 	secret32_random(&s->nl_seed, rng);
-	s->prefs = prefs_create();
-	state_set_text(&s->profile.stable_id, bytes_str(""));
-	state_set_text(&s->profile.user, bytes_str(""));
-	state_set_text(&s->profile.login_name, bytes_str(""));
-	state_set_text(&s->profile.domain, bytes_str(""));
-	state_set_text(&s->profile.magic_suffix, bytes_str(""));
-	(void)snprintf(s->profile.id, sizeof(s->profile.id), "%04x",
-		       (unsigned)rng_below(rng, 0x10000));
+	s->profiles.current = profile_create(&s->profiles, rng);
 }
 
 static int load(struct state *s, struct rng *rng, struct err *err)
@@ -206,12 +176,7 @@ void state_close(struct state *s)
 		return;
 	if (s->lock_fd >= 0)
 		(void)close(s->lock_fd);
-	prefs_destroy(s->prefs);
-	mem_free(s->profile.stable_id);
-	mem_free(s->profile.user);
-	mem_free(s->profile.login_name);
-	mem_free(s->profile.domain);
-	mem_free(s->profile.magic_suffix);
+	profiles_fini(&s->profiles);
 	mem_free(s->dir);
 	secret_wipe(s, sizeof(*s));
 	mem_free(s);
@@ -229,12 +194,6 @@ static void put_private(struct json_out *o, const char *name, const struct secre
 	secret_wipe(text, sizeof(text));
 }
 
-static void put_text(struct json_out *o, const char *name, const char *text)
-{
-	json_key(o, name);
-	json_put_cstr(o, text ? text : "");
-}
-
 int state_save(struct state *s, struct err *err)
 {
 	char *path = path_of(s, "weftd.state");
@@ -246,20 +205,16 @@ int state_save(struct state *s, struct err *err)
 	json_out_init(&o, &buf);
 	json_open_object(&o);
 	put_private(&o, "machineKey", &s->machine);
-	put_private(&o, "nodeKey", &s->node);
-	put_private(&o, "oldNodeKey", &s->old_node);
 	put_private(&o, "lockSeed", &s->nl_seed);
-	json_key(&o, "prefs");
-	json_put_raw(&o, s->prefs->text);
-	json_key(&o, "profile");
-	json_open_object(&o);
-	put_text(&o, "id", s->profile.id);
-	put_text(&o, "stableID", s->profile.stable_id);
-	put_text(&o, "user", s->profile.user);
-	put_text(&o, "loginName", s->profile.login_name);
-	put_text(&o, "domain", s->profile.domain);
-	put_text(&o, "magicSuffix", s->profile.magic_suffix);
-	json_close_object(&o);
+	profile_encode(s->profiles.current, &o);
+	json_key(&o, "otherProfiles");
+	json_open_array(&o);
+	for (size_t i = 0; i < s->profiles.other_count; i++) {
+		json_open_object(&o);
+		profile_encode(s->profiles.others[i], &o);
+		json_close_object(&o);
+	}
+	json_close_array(&o);
 	json_close_object(&o);
 	(void)buf_append_str(&buf, "\n");
 	if (buf.bad)
@@ -280,11 +235,25 @@ static void map_key(const struct state *s, struct secret32 *key)
 			 bytes_str("weft netmap cache 1"));
 }
 
+static char *map_path(const struct state *s, const char *id)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "netmap-%s.cache", id);
+	return path_of(s, name);
+}
+
+/* A map of one profile must not be taken for that of another. */
+static struct bytes map_binding(const struct state *s)
+{
+	return bytes_str(s->profiles.current->info.id);
+}
+
 int state_save_map(struct state *s, struct bytes json, struct rng *rng, struct err *err)
 {
 	size_t n = AEAD_XNONCE_LEN + json.n + AEAD_TAG_LEN;
 	uint8_t *sealed = mem_try_alloc(n);
-	char *path = path_of(s, "netmap.cache");
+	char *path = map_path(s, s->profiles.current->info.id);
 	struct secret32 key;
 	int ret;
 
@@ -294,7 +263,7 @@ int state_save_map(struct state *s, struct bytes json, struct rng *rng, struct e
 	}
 	map_key(s, &key);
 	rng->fill(rng, sealed, AEAD_XNONCE_LEN);
-	aead_xseal(sealed + AEAD_XNONCE_LEN, &key, sealed, json, (struct bytes){ NULL, 0 });
+	aead_xseal(sealed + AEAD_XNONCE_LEN, &key, sealed, json, map_binding(s));
 	ret = file_write(path, bytes_of(sealed, n), 0600, err);
 	secret32_wipe(&key);
 	mem_free(sealed);
@@ -304,7 +273,7 @@ int state_save_map(struct state *s, struct bytes json, struct rng *rng, struct e
 
 int state_load_map(struct state *s, struct buf *out, struct err *err)
 {
-	char *path = path_of(s, "netmap.cache");
+	char *path = map_path(s, s->profiles.current->info.id);
 	struct secret32 key;
 	struct buf sealed;
 	struct bytes body;
@@ -321,7 +290,7 @@ int state_load_map(struct state *s, struct buf *out, struct err *err)
 	body = bytes_from(buf_bytes(&sealed), AEAD_XNONCE_LEN);
 	plain = body.n > AEAD_TAG_LEN ? buf_reserve(out, body.n) : NULL;
 	map_key(s, &key);
-	if (!plain || !aead_xopen(plain, &key, sealed.p, body, (struct bytes){ NULL, 0 })) {
+	if (!plain || !aead_xopen(plain, &key, sealed.p, body, map_binding(s))) {
 		err_set(err, ERR_AUTH, "%s is not ours or is damaged", path);
 	} else {
 		out->n += body.n - AEAD_TAG_LEN;
@@ -334,12 +303,17 @@ out:
 	return ret;
 }
 
-void state_forget_map(struct state *s)
+static void forget_map(struct state *s, const char *id)
 {
-	char *path = path_of(s, "netmap.cache");
+	char *path = map_path(s, id);
 
 	(void)unlink(path);
 	mem_free(path);
+}
+
+void state_forget_map(struct state *s)
+{
+	forget_map(s, s->profiles.current->info.id);
 }
 
 /* ---- members ---- */
@@ -351,12 +325,12 @@ struct secret32 *state_machine_key(struct state *s)
 
 struct secret32 *state_node_key(struct state *s)
 {
-	return &s->node;
+	return &s->profiles.current->node_key;
 }
 
 struct secret32 *state_old_node_key(struct state *s)
 {
-	return &s->old_node;
+	return &s->profiles.current->old_node_key;
 }
 
 const struct ed25519_key *state_nl_key(struct state *s)
@@ -366,16 +340,42 @@ const struct ed25519_key *state_nl_key(struct state *s)
 
 const struct prefs *state_prefs(const struct state *s)
 {
-	return s->prefs;
+	return s->profiles.current->prefs;
 }
 
 void state_set_prefs(struct state *s, struct prefs *p)
 {
-	prefs_destroy(s->prefs);
-	s->prefs = p;
+	prefs_destroy(s->profiles.current->prefs);
+	s->profiles.current->prefs = p;
 }
 
 struct state_profile *state_profile(struct state *s)
 {
-	return &s->profile;
+	return &s->profiles.current->info;
+}
+
+const struct profiles *state_profiles(const struct state *s)
+{
+	return &s->profiles;
+}
+
+int state_new_profile(struct state *s, struct rng *rng, struct err *err)
+{
+	return profiles_new(&s->profiles, rng, err);
+}
+
+int state_switch_profile(struct state *s, const char *id, struct err *err)
+{
+	return profiles_switch(&s->profiles, id, err);
+}
+
+int state_remove_profile(struct state *s, const char *id, struct rng *rng, struct err *err)
+{
+	char gone[sizeof(s->profiles.current->info.id)];
+
+	(void)snprintf(gone, sizeof(gone), "%s", id); /* it may be the profile's own text */
+	if (profiles_remove(&s->profiles, gone, rng, err) < 0)
+		return -1;
+	forget_map(s, gone);
+	return 0;
 }

@@ -1,9 +1,9 @@
 /*
  * node/state.h - what a node must not forget: keys, preferences, who it is. One folder, one file.
  *
- *   DIR/weftd.state   JSON, mode 0600, replaced as a whole
- *   DIR/netmap.cache  the last map, sealed with a key that comes from the machine key
- *   DIR/lock          held while a daemon runs
+ *   DIR/weftd.state      JSON, mode 0600, replaced as a whole
+ *   DIR/netmap-ID.cache  the last map of a profile, sealed with a key from the machine key
+ *   DIR/lock             held while a daemon runs
  */
 #pragma once
 
@@ -14,20 +14,12 @@
 #include "crypto/ed25519.h"
 #include "crypto/keytext.h"
 #include "crypto/secret.h"
+#include "node/profiles.h"
 
 struct err;
 struct prefs;
 struct rng;
 struct state;
-
-struct state_profile {   /* texts owned by the state; "" when logged out */
-	char id[8];      /* four hex digits */
-	char *stable_id; /* of our node */
-	char *user;      /* JSON {"ID","LoginName","DisplayName"...} */
-	char *login_name;
-	char *domain;
-	char *magic_suffix;
-};
 
 /*
  * Creates the folder and, in an empty one, a machine key. A state file that cannot be read is moved
@@ -44,8 +36,14 @@ const struct ed25519_key *state_nl_key(struct state *s);
 const struct prefs *state_prefs(const struct state *s);
 void state_set_prefs(struct state *s, struct prefs *p); /* takes p */
 struct state_profile *state_profile(struct state *s);
-void state_set_text(char **slot, struct bytes text);
 
+const struct profiles *state_profiles(const struct state *s);
+/* These three change what is current; nothing is saved. See node/profiles.h. */
+int state_new_profile(struct state *s, struct rng *rng, struct err *err);
+int state_switch_profile(struct state *s, const char *id, struct err *err);
+int state_remove_profile(struct state *s, const char *id, struct rng *rng, struct err *err);
+
+/* The map of the current profile. */
 int state_save_map(struct state *s, struct bytes json, struct rng *rng, struct err *err);
 /* -1 with ERR_NONE when there is none. out is initialised here. */
 int state_load_map(struct state *s, struct buf *out, struct err *err);

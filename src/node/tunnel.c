@@ -15,7 +15,6 @@
 #include "wire/stun.h"
 
 enum {
-	PACKET_MTU = 1280,
 	WATCH_MS = 1000,         /* how often a busy peer's path is kept alive */
 	NETCHECK_MIN_MS = 20000, /* plus up to six seconds */
 	NETCHECK_SPREAD_MS = 6000,
@@ -78,9 +77,10 @@ static enum datapath_verdict hook_in(void *arg, uint32_t owner, const struct ipp
 				     struct bytes packet)
 {
 	struct tunnel *t = arg;
+	enum datapath_verdict v =
+	    gate_in(atomic_load_explicit(&t->gate, memory_order_acquire), owner, pkt);
 
-	(void)packet;
-	return gate_in(atomic_load_explicit(&t->gate, memory_order_acquire), owner, pkt);
+	return v == DATAPATH_PASS && tunnel_is_echo_answer(t, pkt, packet) ? DATAPATH_LOCAL : v;
 }
 
 static enum datapath_verdict hook_out(void *arg, uint32_t owner, const struct ippkt *pkt,
@@ -138,6 +138,11 @@ static void on_send(void *arg, uint32_t owner)
 	tunnel_flush_magic(t);
 	if (!heap_has(&t->watch_timer.node))
 		io_timer_in_ms(t->loop, &t->watch_timer, WATCH_MS);
+}
+
+void tunnel_note_send(struct tunnel *t, uint32_t owner)
+{
+	on_send(t, owner);
 }
 
 /* Busy peers are asked about again, so that their paths are kept alive while traffic flows. */
@@ -202,10 +207,13 @@ static void on_local(void *arg, bool outbound, uint32_t owner, struct bytes pack
 {
 	struct tunnel *t = arg;
 
-	(void)owner;
-	if (outbound && t->conf.on_service)
-		t->conf.on_service(t->conf.arg, packet);
-	else if (!outbound && t->conf.on_peer_packet)
+	if (outbound) {
+		if (t->conf.on_service)
+			t->conf.on_service(t->conf.arg, packet);
+		return;
+	}
+	tunnel_take_packet(t, owner, packet);
+	if (t->conf.on_peer_packet)
 		t->conf.on_peer_packet(t->conf.arg, packet);
 }
 
@@ -424,7 +432,7 @@ static int open_sockets(struct tunnel *t, struct err *err)
 
 static int open_device(struct tunnel *t, struct err *err)
 {
-	struct privops_tun want = { .mtu = PACKET_MTU };
+	struct privops_tun want = { .mtu = TUNNEL_MTU };
 	int fd;
 
 	t->tun.fd = -1;
@@ -449,7 +457,7 @@ static int make_engines(struct tunnel *t, struct err *err)
 {
 	struct wg_conf wg = { .private_key = t->conf.node_key,
 			      .rng = &t->rng,
-			      .mtu = PACKET_MTU,
+			      .mtu = TUNNEL_MTU,
 			      .data_threads = t->conf.threads > 0,
 			      .on_unknown_peer = on_unknown_peer,
 			      .on_session = on_session,
@@ -462,7 +470,7 @@ static int make_engines(struct tunnel *t, struct err *err)
 	struct datapath_conf dp = { .tun = t->tun.fd >= 0 ? &t->tun : NULL,
 				    .udp4 = &t->udp4,
 				    .udp6 = t->udp6.fd >= 0 ? &t->udp6 : NULL,
-				    .mtu = PACKET_MTU,
+				    .mtu = TUNNEL_MTU,
 				    .threads = t->conf.threads,
 				    .hooks = { .filter_out = hook_out,
 					       .filter_in = hook_in,
@@ -534,6 +542,9 @@ struct tunnel *tunnel_create(struct loop *loop, const struct tunnel_conf *conf, 
 	io_timer_init(&t->dp_timer, on_dp_timer);
 	io_timer_init(&t->watch_timer, on_watch_timer);
 	io_timer_init(&t->netcheck_timer, on_netcheck_timer);
+	io_timer_init(&t->ping_timer, tunnel_on_ping_timer);
+	list_init(&t->packet_pings);
+	t->echo_id = (uint16_t)rng_below(&t->rng, 0x10000);
 	make_parts(t);
 	if (open_sockets(t, err) < 0 || open_device(t, err) < 0 || make_engines(t, err) < 0) {
 		tunnel_destroy(t);
@@ -559,6 +570,7 @@ void tunnel_destroy(struct tunnel *t)
 	io_timer_stop(&t->dp_timer);
 	io_timer_stop(&t->watch_timer);
 	io_timer_stop(&t->netcheck_timer);
+	tunnel_free_pings(t);
 	io_watch_stop(&t->dp_watch);
 	portmapper_destroy(t->ports);
 	netcheck_destroy(t->netcheck);

@@ -16,6 +16,7 @@
 #include "base/mono.h"
 #include "crypto/keytext.h"
 #include "crypto/secret.h"
+#include "node/pathwhy.h"
 #include "part/netcheck.h"
 
 struct datapath;
@@ -29,16 +30,20 @@ struct privops;
 struct tun;
 struct tunnel;
 
-enum { TUNNEL_ENDPOINTS_MAX = 32 };
+enum { TUNNEL_ENDPOINTS_MAX = 32, TUNNEL_MTU = 1280 };
 
 struct tunnel_endpoint {
 	struct addrport at;
 	uint8_t type; /* tailcfg.EndpointType: 1 local, 2 stun, 3 portmapped, 4 stun4localport */
 };
 
+enum tunnel_ping_kind { TUNNEL_PING_DISCO, TUNNEL_PING_TSMP, TUNNEL_PING_ICMP };
+
 struct tunnel_ping {
 	uint64_t token;
-	int64_t latency_ns; /* < 0: no answer */
+	enum tunnel_ping_kind kind;
+	uint16_t peerapi_port; /* TSMP: of the peer; 0: none */
+	int64_t latency_ns;    /* < 0: no answer */
 	struct addrport direct;
 	int region; /* through this relay */
 };
@@ -88,13 +93,26 @@ size_t tunnel_live_peers(const struct tunnel *t);
 /* The answer comes by on_ping; false: there is no such peer. */
 bool tunnel_ping(struct tunnel *t, int64_t node_id, uint64_t token);
 
+/* Through the tunnel to an address of the peer. False also: too many wait already. */
+bool tunnel_ping_inside(struct tunnel *t, int64_t node_id, enum tunnel_ping_kind kind, struct ip to,
+			uint64_t token);
+
+struct tunnel_reject { /* what a peer said about the last connection it refused */
+	uint8_t proto, reason;
+	uint16_t port;
+};
+
 struct tunnel_peer_status {
 	bool has_session, active;
-	struct addrport direct; /* family 0: relayed */
-	int region;             /* the peer's home */
+	enum pathwhy why;
+	size_t candidates, answered; /* addresses known; addresses that ever answered */
+	struct addrport direct;      /* family 0: relayed */
+	int region;                  /* the peer's home */
 	int64_t latency_ns;
 	uint64_t tx_bytes, rx_bytes;
 	int64_t handshake_ms_ago, write_ms_ago; /* -1: never */
+	struct tunnel_reject reject;
+	int64_t reject_ms_ago; /* -1: never */
 };
 bool tunnel_peer_status(const struct tunnel *t, int64_t node_id, struct tunnel_peer_status *out);
 size_t tunnel_endpoints(const struct tunnel *t, struct tunnel_endpoint *out, size_t max);

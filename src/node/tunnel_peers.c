@@ -266,6 +266,27 @@ static int64_t ms_ago(struct mono now, struct mono then)
 	return mono_is_zero(then) ? -1 : mono_since_ms(now, then);
 }
 
+static bool has_public_address(const struct tailcfg_node *n)
+{
+	for (size_t i = 0; i < n->endpoints.n; i++)
+		if (!ip_is_private(n->endpoints.v[i].ip) && !ip_is_link_local(n->endpoints.v[i].ip))
+			return true;
+	return false;
+}
+
+static enum pathwhy path_why(const struct tunnel *t, int64_t node_id, enum magic_why pings)
+{
+	const struct tailcfg_node *n = t->map ? netmap_peer_by_id(t->map, node_id) : NULL;
+	struct pathwhy_facts facts = { .pings = pings, .ours = netcheck_last(t->netcheck) };
+
+	if (n) {
+		facts.no_public = !has_public_address(n);
+		facts.offline = n->online == OPT_FALSE;
+		facts.theirs = n->hostinfo ? n->hostinfo->netinfo : NULL;
+	}
+	return pathwhy_of(&facts);
+}
+
 bool tunnel_peer_status(const struct tunnel *t, int64_t node_id, struct tunnel_peer_status *out)
 {
 	const struct peer *p = tunnel_peer_by_id(t, node_id);
@@ -274,16 +295,23 @@ bool tunnel_peer_status(const struct tunnel *t, int64_t node_id, struct tunnel_p
 	struct wg_peer_status w;
 	struct wg_peer_id id;
 
-	*out = (struct tunnel_peer_status){ .handshake_ms_ago = -1, .write_ms_ago = -1 };
+	*out = (struct tunnel_peer_status){
+		.handshake_ms_ago = -1, .write_ms_ago = -1, .reject_ms_ago = -1, .why = PATHWHY_IDLE
+	};
 	if (!p)
 		return false;
 	if (magic_peer_status(t->magic, now, p->owner, &m)) {
 		out->region = m.route.region;
 		out->latency_ns = m.latency_ns;
+		out->candidates = m.candidates;
+		out->answered = m.answered;
+		out->why = path_why(t, node_id, m.why);
 		if (m.trusted)
 			out->direct = m.route.direct;
 	}
 	out->write_ms_ago = ms_ago(now, p->last_send);
+	out->reject = p->reject;
+	out->reject_ms_ago = ms_ago(now, p->rejected_at);
 	out->active = out->write_ms_ago >= 0 && out->write_ms_ago < 120000;
 	if (wg_peer_of_owner(t->wg, p->owner, &id) && wg_peer_status(t->wg, now, id, &w)) {
 		out->has_session = w.has_session;

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "base/list.h"
 #include "base/map.h"
 #include "base/rand.h"
 #include "crypto/x25519.h"
@@ -25,6 +26,8 @@ struct peer { /* somebody we may talk to: not expired, with a disco key or a rel
 	struct key key, disco;
 	bool watching; /* the datapath will tell us about the next packet to it */
 	struct mono last_send;
+	struct tunnel_reject reject;
+	struct mono rejected_at;
 };
 
 struct tunnel {
@@ -56,6 +59,12 @@ struct tunnel {
 	struct map by_key;
 	struct map by_id;
 
+	struct list packet_pings; /* oldest first */
+	size_t ping_count;
+	uint16_t echo_id;    /* of our echo requests: the host has others */
+	_Atomic(int) echoes; /* wait; data threads look */
+	struct io_timer ping_timer;
+
 	struct tunnel_endpoint endpoints[TUNNEL_ENDPOINTS_MAX];
 	size_t endpoint_count;
 };
@@ -68,5 +77,13 @@ struct peer *tunnel_peer_by_key(const struct tunnel *t, const struct key *key);
 struct peer *tunnel_peer_by_id(const struct tunnel *t, int64_t id);
 struct bytes tunnel_peer_key(const void *item); /* for by_key */
 void tunnel_free_peers(struct tunnel *t);
+
+/* tunnel_ping.c */
+void tunnel_note_send(struct tunnel *t, uint32_t owner); /* we sent something to this peer */
+void tunnel_on_ping_timer(struct io_timer *timer);
+void tunnel_free_pings(struct tunnel *t); /* nobody is told */
+/* For data threads. */
+bool tunnel_is_echo_answer(const struct tunnel *t, const struct ippkt *pkt, struct bytes packet);
+void tunnel_take_packet(struct tunnel *t, uint32_t owner, struct bytes packet);
 
 void tunnel_update_endpoints(struct tunnel *t);

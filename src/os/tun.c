@@ -98,7 +98,10 @@ int tun_open(struct tun *tun, const struct tun_conf *conf, struct err *err)
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
-		return err_sys(err, "open /dev/net/tun");
+		return err_sys(err, errno == ENOENT || errno == ENODEV || errno == ENXIO
+					? "this kernel or container has no TUN devices (`modprobe "
+					  "tun`, or start weftd with --tun none): open /dev/net/tun"
+					: "open /dev/net/tun");
 	if (create(fd, conf, err) < 0 || tun_attach(tun, fd, conf->no_tso, conf->no_uso, err) < 0) {
 		(void)close(fd);
 		return -1;

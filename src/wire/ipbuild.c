@@ -5,7 +5,7 @@
 #include "wire/inetsum.h"
 #include "wire/ippkt.h"
 
-enum { HOPS = 64, UDP_SUM_AT = 6 };
+enum { HOPS = 64, UDP_SUM_AT = 6, DONT_FRAGMENT = 0x4000 };
 
 static void put16(uint8_t *p, uint16_t v)
 {
@@ -13,13 +13,14 @@ static void put16(uint8_t *p, uint16_t v)
 	p[1] = (uint8_t)v;
 }
 
-static void put_header4(uint8_t *p, struct ip src, struct ip dst, uint8_t proto, size_t total)
+static void put_header4(uint8_t *p, struct ip src, struct ip dst, uint8_t proto, size_t total,
+			uint32_t flags)
 {
 	struct writer w = writer_of(p, 20);
 
 	write_be16(&w, 0x4500);
 	write_be16(&w, (uint16_t)total);
-	write_be32(&w, 0x4000); /* id 0, don't fragment */
+	write_be32(&w, flags); /* id 0 */
 	write_u8(&w, HOPS);
 	write_u8(&w, proto);
 	write_be16(&w, 0);
@@ -47,7 +48,7 @@ size_t ipbuild(uint8_t *packet, struct ip src, struct ip dst, uint8_t proto, siz
 	uint16_t sum;
 
 	if (src.family == 4)
-		put_header4(packet, src, dst, proto, head + n);
+		put_header4(packet, src, dst, proto, head + n, DONT_FRAGMENT);
 	else
 		put_header6(packet, src, dst, proto, n);
 	put16(packet + head + sum_at, 0);
@@ -55,6 +56,17 @@ size_t ipbuild(uint8_t *packet, struct ip src, struct ip dst, uint8_t proto, siz
 	    inetsum_add(inetsum_pseudo(packet, proto, (uint32_t)n), packet + head, n));
 	/* A sum of zero says "no sum" in UDP (RFC 768). */
 	put16(packet + head + sum_at, sum || proto != IPPKT_UDP ? sum : 0xffff);
+	return head + n;
+}
+
+size_t ipbuild_bare(uint8_t *packet, struct ip src, struct ip dst, uint8_t proto, size_t n)
+{
+	size_t head = ipbuild_header_len(src);
+
+	if (src.family == 4)
+		put_header4(packet, src, dst, proto, head + n, 0);
+	else
+		put_header6(packet, src, dst, proto, n);
 	return head + n;
 }
 

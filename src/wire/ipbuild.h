@@ -22,6 +22,9 @@ static inline size_t ipbuild_header_len(struct ip ip)
  */
 size_t ipbuild(uint8_t *packet, struct ip src, struct ip dst, uint8_t proto, size_t n,
 	       size_t sum_at);
+/* The same for a transport without a checksum; n bytes stand behind the room already. Such packets
+ * may be fragmented: upstream writes them without "don't fragment". */
+size_t ipbuild_bare(uint8_t *packet, struct ip src, struct ip dst, uint8_t proto, size_t n);
 /* A whole UDP packet; 0: it does not fit into cap or into UDP. */
 size_t ipbuild_udp(uint8_t *packet, size_t cap, const struct addrport *src,
 		   const struct addrport *dst, struct bytes data);

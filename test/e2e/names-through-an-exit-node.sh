@@ -53,6 +53,7 @@ ping_api() { on alice curl -sS -m 12 --unix-socket "$dir/alice.sock" -X POST -H 
 	"http://local-tailscaled.sock/localapi/v0/ping?ip=$b&type=peerapi"; }
 check "a ping of the kind peerapi is answered" wait_for 15 says "\"Err\": *\"\".*\"PeerAPIURL\": *\"$url\"" ping_api
 
+check "and shown" wait_for 15 says "pong from bob ($b) via peerapi" weft alice ping --c 1 --peerapi bob
 check "bob offers to be an exit node" weft bob set --advertise-exit-node
 check "it is approved" admin routes approve bob exit </dev/null
 check "alice sees it" wait_for 15 says bob weft alice exit-node list

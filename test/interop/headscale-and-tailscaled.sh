@@ -65,7 +65,7 @@ check "tailscaled joins" ts bob up --login-server "https://$server" --authkey "$
 	--accept-dns=false --timeout 20s
 a=$(weft alice ip -4)
 b=$(ts bob ip -4)
-check "weftd reaches tailscaled" wait_for 5 on alice ping -c 1 -W 1 "$b"
+check "weftd reaches tailscaled" wait_for 10 on alice ping -c 1 -W 1 "$b"
 check "tailscaled reaches weftd" wait_for 5 on bob ping -c 1 -W 1 "$a"
 check "our ping is direct" wait_for 10 says 'via [0-9]' weft alice ping --c 3 bob
 check "theirs too" wait_for 10 says 'via [0-9]' ts bob ping --c 3 "$a"
@@ -78,5 +78,26 @@ check "down" ts alice down
 check "status says so" wait_for 5 says 'stopped' ts alice status
 check "up" ts alice up
 check "the way is back" wait_for 10 on alice ping -c 1 -W 1 "$b"
+check "our TSMP ping" wait_for 10 says 'via TSMP' weft alice ping --c 1 --tsmp bob
+check "their TSMP ping" wait_for 10 says 'via TSMP' ts bob ping --tsmp -c 1 "$a"
+check "their command line asks for a TSMP ping" wait_for 10 says 'via TSMP' ts alice ping --tsmp -c 1 "$b"
+check "and for an ICMP ping" wait_for 10 says 'via ICMP' ts alice ping --icmp -c 1 "$b"
+# Accounts, by the stock command line. Of another user: to Headscale one machine of one user is one node.
+wait_for 5 hs users create ben >/dev/null 2>&1
+ben=$(hs preauthkeys create -u 2 --reusable 2>/dev/null | tail -n 1)
+check "login adds an account" ts alice login --login-server "https://$server" --auth-key "$ben" --hostname alice2 --timeout 20s
+check "switch --list shows both" wait_for 5 says '^[0-9a-f]\{4\} ' ts alice switch --list
+two() { [ "$(ts alice switch --list | grep -c '^[0-9a-f]')" = 2 ]; }
+check "they are two" two
+other=$(ts alice switch --list | grep '^[0-9a-f]' | grep -v '\*$' | cut -d' ' -f1)
+check "switch takes the first again" ts alice switch "$other"
+equal "with its address" "$(ts alice ip -4)" "$a"
+gone=$(ts alice switch --list | grep '^[0-9a-f]' | grep -v '\*$' | cut -d' ' -f1)
+check "switch remove takes the second away" ts alice switch remove "$gone"
+check_not "they are no longer two" two
+check "set" ts alice set --hostname alice3
+check "metrics" says 'tailscaled_home_derp_region_id' ts alice metrics
+check "exit-node list" says 'no exit nodes\|HOSTNAME' ts alice exit-node list
+check "ip" says "^$a" ts alice ip
 check "logout" ts alice logout
 check "status says so, too" says 'Logged out' ts alice status

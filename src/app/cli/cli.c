@@ -65,7 +65,28 @@ static const struct opt ip_opts[] = {
 
 static const struct opt ping_opts[] = {
 	{ "c", OPT_INT, offsetof(struct cli_ping_options, count), "10", "N", "how many; 0: without end" },
+	{ "tsmp", OPT_FLAG, offsetof(struct cli_ping_options, tsmp), NULL, NULL, "through the tunnel, answered by the other daemon whatever its rules" },
+	{ "icmp", OPT_FLAG, offsetof(struct cli_ping_options, icmp), NULL, NULL, "through the tunnel, answered by the other host when rules allow it" },
+	{ "peerapi", OPT_FLAG, offsetof(struct cli_ping_options, peerapi), NULL, NULL, "ask its PeerAPI: do programs get through?" },
 	{ "until-direct", OPT_FLAG, offsetof(struct cli_ping_options, until_direct), "true", NULL, "stop when the way is direct" },
+};
+
+static const struct opt explain_opts[] = {
+	{ "json", OPT_FLAG, offsetof(struct cli_explain_options, json), NULL, NULL, "for programs" },
+	{ "udp", OPT_FLAG, offsetof(struct cli_explain_options, udp), NULL, NULL, "the port is one of UDP, not of TCP" },
+};
+
+static const struct opt switch_opts[] = {
+	{ "list", OPT_FLAG, offsetof(struct cli_switch_options, list), NULL, NULL, "show all accounts" },
+	{ "json", OPT_FLAG, offsetof(struct cli_switch_options, json), NULL, NULL, "with --list: for programs" },
+};
+
+static const struct opt json_opts[] = {
+	{ "json", OPT_FLAG, offsetof(struct cli_json_options, json), NULL, NULL, "for programs" },
+};
+
+static const struct opt wait_opts[] = {
+	{ "timeout", OPT_DURATION, offsetof(struct cli_wait_options, timeout_ms), NULL, "TIME", "give up after this time; 0: never" },
 };
 
 static const struct opt dns_opts[] = {
@@ -78,27 +99,34 @@ const struct opt_command cli_commands[] = {
 	  "  weft up --login-server https://control.example.com --authkey file:KEYFILE\n" },
 	{ "down", NULL, "leave the network for now; the login stays", NULL, 0, cli_down, NULL },
 	{ "set", NULL, "change preferences", set_opts, array_len(set_opts), cli_set, "  weft set --accept-routes\n" },
-	{ "login", NULL, "log in; the same as up", up_opts, array_len(up_opts), cli_login, NULL },
+	{ "login", NULL, "log in with one more account; the others stay", up_opts, array_len(up_opts), cli_login, NULL },
 	{ "logout", NULL, "leave the network for good; forgets the node key", NULL, 0, cli_logout, NULL },
+	{ "switch", "[remove] ACCOUNT", "take another account: its ID, name, login or network", switch_opts, array_len(switch_opts), cli_switch,
+	  "  weft switch --list\n  weft switch ana@example.com\n  weft switch remove 1ab3\n" },
 	{ "status", NULL, "this node, the others, and how they are reached", status_opts, array_len(status_opts), cli_status, NULL },
 	{ "ip", "[NODE]", "addresses of a node, one a line", ip_opts, array_len(ip_opts), cli_ip, NULL },
 	{ "ping", "NODE", "which way packets to a node take, and how long", ping_opts, array_len(ping_opts), cli_ping, NULL },
-	{ "whois", "ADDRESS", "whose address this is", NULL, 0, cli_whois, NULL },
+	{ "explain", "NODE[:PORT]", "why a node can or cannot be reached, and what to do", explain_opts, array_len(explain_opts), cli_explain,
+	  "  weft explain otherhost\n  weft explain otherhost:22\n" },
+	{ "whois", "ADDRESS", "whose address this is", json_opts, array_len(json_opts), cli_whois, NULL },
+	{ "whoami", NULL, "who this node is to others", json_opts, array_len(json_opts), cli_whoami, NULL },
+	{ "get", "[NAME]", "what is set; `weft set` changes it", json_opts, array_len(json_opts), cli_get, "  weft get accept-routes\n" },
+	{ "wait", NULL, "until the node is in its network", wait_opts, array_len(wait_opts), cli_wait, "  weft wait --timeout 30s && start-my-service\n" },
 	{ "netcheck", NULL, "home relay, and what we look like from outside", NULL, 0, cli_netcheck, NULL },
 	{ "exit-node", "list|suggest", "nodes that offer to carry all traffic", NULL, 0, cli_exit_node, "  weft exit-node list\n" },
 	{ "dns", "status|query NAME [TYPE]", "what names resolve to, and who is asked", dns_opts, array_len(dns_opts), cli_dns,
 	  "  weft dns status\n  weft dns query otherhost\n  weft dns query example.com MX\n" },
 	{ "metrics", NULL, "counters in Prometheus text", NULL, 0, cli_metrics, NULL },
 	{ "debug", "counters|derp-map|prefs|dns", "for people in trouble", NULL, 0, cli_debug, NULL },
-	{ "version", NULL, "what this is", NULL, 0, cli_version, NULL },
+	{ "bugreport", NULL, "what somebody who helps you wants to see; nothing is sent", NULL, 0, cli_bugreport, NULL },
+	{ "version", NULL, "what this is", json_opts, array_len(json_opts), cli_version, NULL },
 };
 // clang-format on
 const size_t cli_command_count = array_len(cli_commands);
 
 static const char *const not_there[] = {
-	"switch", "get",     "configure", "nc",    "ssh",       "funnel",
-	"serve",  "service", "web",       "file",  "bugreport", "cert",
-	"lock",   "update",  "whoami",    "drive", "wait",      "explain",
+	"configure", "nc",   "ssh",  "funnel", "serve",  "service",
+	"web",       "file", "cert", "lock",   "update", "drive",
 };
 
 union values {
@@ -107,6 +135,10 @@ union values {
 	struct cli_ip_options ip;
 	struct cli_dns_options dns;
 	struct cli_ping_options ping;
+	struct cli_explain_options explain;
+	struct cli_json_options json;
+	struct cli_wait_options wait;
+	struct cli_switch_options switching;
 };
 
 static int run(struct cli *cli, const struct opt_program *program, int argc, char **argv)

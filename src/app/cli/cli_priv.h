@@ -53,6 +53,7 @@ extern const size_t cli_command_count;
 typedef int cli_command(void *cli, const void *values, int argc, char **argv);
 cli_command cli_up, cli_down, cli_login, cli_logout, cli_set;
 cli_command cli_status, cli_ip, cli_whois, cli_version, cli_netcheck, cli_debug, cli_metrics;
+cli_command cli_explain, cli_switch, cli_whoami, cli_get, cli_wait, cli_bugreport;
 cli_command cli_ping, cli_exit_node, cli_dns;
 
 struct cli_up_options {
@@ -71,7 +72,19 @@ struct cli_dns_options {
 struct cli_ip_options {
 	bool four, six, first;
 };
+struct cli_explain_options {
+	bool json, udp;
+};
+struct cli_json_options {
+	bool json;
+};
+struct cli_wait_options {
+	int64_t timeout_ms;
+};
+struct cli_switch_options {
+	bool list, json;
+};
 struct cli_ping_options {
 	int64_t count, timeout_ms;
-	bool until_direct;
+	bool until_direct, tsmp, icmp, peerapi;
 };

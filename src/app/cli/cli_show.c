@@ -1,4 +1,4 @@
-/* app/cli/cli_show.c - what only looks: status, ip, whois, ping, netcheck, version, debug. */
+/* app/cli/cli_show.c - what only looks: status, ip, ping, netcheck, metrics, debug. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,7 +6,6 @@
 #include "base/ip.h"
 #include "base/mem.h"
 
-#define CLI_VERSION WEFT_VERSION "-weft"
 #define NO_BODY ((struct bytes){ NULL, 0 })
 
 static void print_body(const struct cli_answer *a)
@@ -46,6 +45,17 @@ static const char *owner(struct cli *cli, const struct json *status, const struc
 	return cli_text(cli, json_get(json_get(status, "User"), id), "LoginName");
 }
 
+/* An idle peer is relayed because nobody asked for more: that is no reason worth a word. */
+static void print_relay(struct cli *cli, const struct json *node, const char *relay)
+{
+	const char *why = cli_text(cli, node, "WeftWhyRelayedText");
+
+	(void)printf("relay \"%s\"", relay);
+	if (*why && cli_truth(node, "Active") &&
+	    strcmp(cli_text(cli, node, "WeftWhyRelayed"), "idle") != 0)
+		(void)printf(" (%s)", why);
+}
+
 static void print_way(struct cli *cli, const struct json *node)
 {
 	const char *direct = cli_text(cli, node, "CurAddr");
@@ -59,7 +69,7 @@ static void print_way(struct cli *cli, const struct json *node)
 	if (*direct)
 		(void)printf("direct %s", direct);
 	else if (*relay)
-		(void)printf("relay \"%s\"", relay);
+		print_relay(cli, node, relay);
 	else
 		(void)fputs("no way known", stdout);
 	if (!cli_truth(node, "Online"))
@@ -170,54 +180,18 @@ int cli_ip(void *context, const void *values, int argc, char **argv)
 	return 1;
 }
 
-/* ---- whois ---- */
-
-int cli_whois(void *context, const void *values, int argc, char **argv)
-{
-	struct cli *cli = context;
-	const struct json *node, *user;
-	struct cli_answer a;
-	char path[256];
-	struct err err;
-
-	(void)values;
-	if (argc != 1) {
-		(void)fprintf(stderr, "weft: whois takes one address\n");
-		return 2;
-	}
-	(void)snprintf(path, sizeof(path), "whois?addr=%.200s", argv[0]);
-	if (cli_call(cli, "GET", path, NO_BODY, &a, &err) < 0)
-		return cli_fail(&err);
-	node = json_get(a.json, "Node");
-	user = json_get(a.json, "UserProfile");
-	(void)printf("Machine:\n  Name: %s\n  ID: %s\n  Addresses:", cli_text(cli, node, "Name"),
-		     cli_text(cli, node, "StableID"));
-	json_each (ip, json_get(node, "Addresses"))
-		(void)printf(" %.*s", BYTES_FMT(ip->text));
-	(void)printf("\n");
-	if (json_get(node, "Tags")) {
-		(void)printf("Tags:");
-		json_each (tag, json_get(node, "Tags"))
-			(void)printf(" %.*s", BYTES_FMT(tag->text));
-		(void)printf("\n");
-	} else {
-		(void)printf("User:\n  Name: %s\n  ID: %lld\n", cli_text(cli, user, "LoginName"),
-			     (long long)cli_number(user, "ID"));
-	}
-	return 0;
-}
-
 /* ---- ping ---- */
 
 /* 0: no answer, 1: through a relay, 2: directly. -1: err. */
-static int ping_once(struct cli *cli, const char *ip, struct err *err)
+static int ping_once(struct cli *cli, const char *ip, const char *type, struct err *err)
 {
+	bool disco = !strcmp(type, "disco");
 	struct cli_answer a;
 	char path[128];
 	double seconds = 0;
 	const char *direct, *why;
 
-	(void)snprintf(path, sizeof(path), "ping?ip=%s&type=disco", ip);
+	(void)snprintf(path, sizeof(path), "ping?ip=%s&type=%s", ip, type);
 	if (cli_call(cli, "POST", path, NO_BODY, &a, err) < 0)
 		return -1;
 	why = cli_text(cli, a.json, "Err");
@@ -227,14 +201,17 @@ static int ping_once(struct cli *cli, const char *ip, struct err *err)
 	}
 	(void)json_real(json_get(a.json, "LatencySeconds"), &seconds);
 	direct = cli_text(cli, a.json, "Endpoint");
-	if (*direct)
+	if (!disco)
+		(void)printf("pong from %s (%s) via %s in %.1f ms\n",
+			     cli_text(cli, a.json, "NodeName"), ip, type, seconds * 1e3);
+	else if (*direct)
 		(void)printf("pong from %s (%s) via %s in %.1f ms\n",
 			     cli_text(cli, a.json, "NodeName"), ip, direct, seconds * 1e3);
 	else
 		(void)printf("pong from %s (%s) via relay \"%s\" in %.1f ms\n",
 			     cli_text(cli, a.json, "NodeName"), ip,
 			     cli_text(cli, a.json, "DERPRegionCode"), seconds * 1e3);
-	return *direct ? 2 : 1;
+	return disco && *direct ? 2 : 1;
 }
 
 int cli_ping(void *context, const void *values, int argc, char **argv)
@@ -244,6 +221,7 @@ int cli_ping(void *context, const void *values, int argc, char **argv)
 	const struct json *node;
 	struct cli_answer a;
 	struct err err;
+	const char *type = o->tsmp ? "TSMP" : o->icmp ? "ICMP" : o->peerapi ? "peerapi" : "disco";
 	bool any = false;
 
 	if (argc != 1) {
@@ -258,7 +236,7 @@ int cli_ping(void *context, const void *values, int argc, char **argv)
 		return 1;
 	}
 	for (int64_t i = 0; o->count == 0 || i < o->count; i++) {
-		int got = ping_once(cli, first_ip(cli, node), &err);
+		int got = ping_once(cli, first_ip(cli, node), type, &err);
 
 		if (got < 0)
 			return cli_fail(&err);
@@ -269,7 +247,7 @@ int cli_ping(void *context, const void *values, int argc, char **argv)
 		if (i + 1 != o->count)
 			cli_sleep_ms(1000);
 	}
-	if (any && o->until_direct)
+	if (any && o->until_direct && !strcmp(type, "disco"))
 		(void)printf("direct connection not established\n");
 	return any ? 0 : 1;
 }
@@ -345,16 +323,6 @@ int cli_netcheck(void *context, const void *values, int argc, char **argv)
 	json_each (at, json_get(self, "Addrs"))
 		(void)printf("  %.*s\n", BYTES_FMT(at->text));
 	print_report(cli);
-	return 0;
-}
-
-int cli_version(void *context, const void *values, int argc, char **argv)
-{
-	(void)context;
-	(void)values;
-	(void)argc;
-	(void)argv;
-	(void)printf(CLI_VERSION "\n");
 	return 0;
 }
 

@@ -226,11 +226,6 @@ out:
 	return ret < 0 ? cli_fail(&err) : 0;
 }
 
-int cli_login(void *context, const void *values, int argc, char **argv)
-{
-	return cli_up(context, values, argc, argv);
-}
-
 int cli_set(void *context, const void *values, int argc, char **argv)
 {
 	struct cli *cli = context;

@@ -242,23 +242,6 @@ static void get_dns_config(struct localapi *a, struct http_exchange *x,
 	localapi_reply_json(x, 200, &json);
 }
 
-static void get_profile(struct localapi *a, struct http_exchange *x, const struct http_request *req)
-{
-	bool list = !bytes_equal_str(req->path, "/localapi/v0/profiles/current");
-	struct json_out o;
-	struct buf json;
-
-	buf_init(&json, 1 << 20);
-	json_out_init(&o, &json);
-	if (list)
-		json_open_array(&o);
-	if (!list || node_has_key(a->node))
-		localapi_profile(a->node, &o);
-	if (list)
-		json_close_array(&o);
-	localapi_reply_json(x, 200, &json);
-}
-
 static void get_metrics(struct localapi *a, struct http_exchange *x, const struct http_request *req)
 {
 	struct tunnel *t = node_tunnel(a->node);
@@ -340,12 +323,15 @@ static const struct {
 	{ "GET",   "derpmap",             READ,  get_derpmap },
 	{ "GET",   "netcheck",            READ,  localapi_netcheck },
 	{ "GET",   "dns-config",          READ,  get_dns_config },
-	{ "GET",   "profiles/",           WRITE, get_profile },
-	{ "GET",   "profiles/current",    WRITE, get_profile },
+	{ "GET",   "profiles/",           WRITE, localapi_profiles },
+	{ "PUT",   "profiles/",           WRITE, localapi_profiles },
+	{ "POST",  "profiles/",           WRITE, localapi_profiles },
+	{ "DELETE", "profiles/",          WRITE, localapi_profiles },
 	{ "GET",   "usermetrics",         READ,  get_metrics },
 	{ "GET",   "metrics",             WRITE, get_counters },
 	{ "GET",   "check-ip-forwarding", READ,  localapi_check_forwarding },
 	{ "GET",   "check-udp-gro-forwarding", READ, get_warning },
+	{ "GET",   "weft-explain",        READ,  localapi_explain },
 	{ "POST",  "shutdown",            WRITE, not_there },
 	{ "GET",   "serve-config",        READ,  get_serve_config },
 	{ "POST",  "dial",                WRITE, not_there },
@@ -356,6 +342,13 @@ static const struct {
 	{ "GET",   "dns-status",          READ,  localapi_dns_status },
 };
 // clang-format on
+
+/* Exactly; one that ends with a slash stands for all below it. */
+static bool matches(struct bytes path, const char *endpoint)
+{
+	return endpoint[strlen(endpoint) - 1] == '/' ? bytes_has_prefix(path, endpoint)
+						     : bytes_equal_str(path, endpoint);
+}
 
 static void add_headers(struct localapi *a, struct http_exchange *x)
 {
@@ -386,7 +379,7 @@ static void handle(void *arg, struct http_exchange *x, const struct http_request
 		return;
 	}
 	for (size_t i = 0; i < array_len(endpoints); i++) {
-		if (!bytes_equal_str(path, endpoints[i].path))
+		if (!matches(path, endpoints[i].path))
 			continue;
 		other_method = true;
 		if (!bytes_equal_str(req->method, endpoints[i].method))

@@ -267,6 +267,10 @@ static void reply_ping(struct http_exchange *x, const struct node *n, const stru
 	json_put_i64(&o, r ? r->region : 0);
 	json_key(&o, "DERPRegionCode");
 	json_put_string(&o, region ? region->region_code : bytes_str(""));
+	if (r && r->peerapi_port) {
+		json_key(&o, "PeerAPIPort");
+		json_put_i64(&o, r->peerapi_port);
+	}
 	if (*p->url)
 		put_text_or_null(&o, "PeerAPIURL", p->url);
 	json_close_object(&o);
@@ -347,11 +351,24 @@ static void on_ping_gone(void *arg)
 	mem_free(p);
 }
 
+static bool ping_kind(const char *type, enum tunnel_ping_kind *out)
+{
+	static const char *const names[] = { "disco", "TSMP", "ICMP" };
+
+	for (size_t i = 0; i < array_len(names); i++)
+		if (!strcmp(type, names[i])) {
+			*out = (enum tunnel_ping_kind)i;
+			return true;
+		}
+	return false;
+}
+
 void localapi_ping(struct localapi *a, struct http_exchange *x, const struct http_request *req)
 {
 	const struct netmap *map = node_map(a->node);
 	const struct tailcfg_node *n;
 	struct pinging *p;
+	enum tunnel_ping_kind kind = TUNNEL_PING_DISCO;
 	char type[16] = "";
 	struct err err;
 	struct ip ip;
@@ -362,8 +379,8 @@ void localapi_ping(struct localapi *a, struct http_exchange *x, const struct htt
 		http_reply_text(x, 400, "invalid 'ip' parameter\n");
 		goto drop;
 	}
-	if (strcmp(type, "disco") != 0 && strcmp(type, "peerapi") != 0) {
-		localapi_reply_error(x, 500, "this daemon sends disco and peerapi pings only");
+	if (strcmp(type, "peerapi") != 0 && !ping_kind(type, &kind)) {
+		localapi_reply_error(x, 500, "the type of a ping is disco, TSMP, ICMP or peerapi");
 		goto drop;
 	}
 	n = map ? netmap_node_by_ip(map, ip) : NULL;
@@ -388,7 +405,7 @@ void localapi_ping(struct localapi *a, struct http_exchange *x, const struct htt
 	p->ping.on_result = on_result;
 	/* The result may come before this returns only in the next turn: magic queues it. */
 	http_on_gone(x, on_ping_gone, p);
-	if (node_ping(a->node, n->id, &p->ping, &err) == 0)
+	if (node_ping(a->node, n->id, kind, ip, &p->ping, &err) == 0)
 		return;
 	http_on_gone(x, NULL, NULL);
 	reply_ping(x, a->node, p, NULL, err.text);

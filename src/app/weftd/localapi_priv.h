@@ -37,9 +37,9 @@ void localapi_reply_error(struct http_exchange *x, unsigned status, const char *
 /* JSON documents, appended. */
 void localapi_status(const struct node *n, bool with_peers, struct json_out *o);
 void localapi_prefs(const struct node *n, struct json_out *o);
-void localapi_profile(const struct node *n, struct json_out *o);
 void localapi_user_profile(const struct node *n, int64_t id, struct json_out *o);
 
+localapi_handler localapi_explain, localapi_profiles;
 localapi_handler localapi_whois, localapi_ping, localapi_watch;
 localapi_handler localapi_check_forwarding, localapi_suggest_exit, localapi_netcheck;
 localapi_handler localapi_dns_query, localapi_dns_osconfig, localapi_dns_status;

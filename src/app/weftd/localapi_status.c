@@ -176,6 +176,15 @@ static int64_t ago(int64_t ms)
 	return ms < 0 ? 0 : wall_now().ns - ms * 1000000;
 }
 
+/* Ours, unknown to the original: clients skip what they do not know. */
+static void put_why(struct json_out *o, const struct tunnel_peer_status *s, bool known)
+{
+	if (!known || s->why == PATHWHY_DIRECT)
+		return;
+	text(o, "WeftWhyRelayed", pathwhy_code(s->why));
+	text(o, "WeftWhyRelayedText", pathwhy_sentence(s->why));
+}
+
 /* p NULL: ourselves before the first map. */
 static void put_node(struct json_out *o, const struct node *n, const struct tailcfg_node *p,
 		     bool self)
@@ -193,6 +202,7 @@ static void put_node(struct json_out *o, const struct node *n, const struct tail
 	text(o, "CurAddr", ip_is_valid(s.direct.ip) ? addrport_format(s.direct, out) : "");
 	relay_code(o, n, peer ? peer->home_derp : t ? tunnel_home(t) : 0);
 	text(o, "PeerRelay", "");
+	put_why(o, &s, known);
 	number(o, "RxBytes", (int64_t)s.rx_bytes);
 	number(o, "TxBytes", (int64_t)s.tx_bytes);
 	moment(o, "Created", p ? p->created.ns : 0);
@@ -382,29 +392,4 @@ void localapi_prefs(const struct node *n, struct json_out *o)
 	json_close_object(&config);
 	prefs_write(o, node_prefs(n), buf_bytes(&buf));
 	buf_fini(&buf);
-}
-
-void localapi_profile(const struct node *n, struct json_out *o)
-{
-	const struct state_profile *p = node_profile(n);
-	bool have = node_has_key(n);
-
-	json_open_object(o);
-	text(o, "ID", have ? p->id : "");
-	bytes(o, "Name",
-	      node_prefs(n)->v.profile_name.n ? node_prefs(n)->v.profile_name
-					      : bytes_str(p->login_name));
-	json_key(o, "NetworkProfile");
-	json_open_object(o);
-	text(o, "MagicDNSName", p->magic_suffix);
-	text(o, "DomainName", p->domain);
-	json_close_object(o);
-	json_key(o, "Key");
-	json_put_cstr(o, have ? "profile" : "");
-	json_key(o, "UserProfile");
-	json_put_raw(o, bytes_str(*p->user ? p->user : "{}"));
-	text(o, "NodeID", p->stable_id);
-	text(o, "LocalUserID", "");
-	bytes(o, "ControlURL", node_prefs(n)->v.control_url);
-	json_close_object(o);
 }

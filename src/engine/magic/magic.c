@@ -423,6 +423,7 @@ bool magic_peer_status(const struct magic *m, struct mono now, uint32_t peer,
 	*out = (struct magic_peer_status){
 		.route = p->route,
 		.trusted = ip_is_valid(p->route.direct.ip) && now.ns <= p->route.trusted_until.ns,
+		.why = magic_peer_why(p, now),
 		.latency_ns = p->best_latency_ns,
 		.last_send = p->last_send,
 		.direct_since = p->direct_since,

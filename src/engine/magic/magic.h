@@ -128,9 +128,21 @@ void magic_path_failed(struct magic *m, struct mono now, uint32_t peer, struct a
 /* Pings a peer for a person: over its trusted path, or every way there is. One result per call. */
 void magic_ping(struct magic *m, struct mono now, uint32_t peer, uint64_t token);
 
+/* Why packets to a peer do not go directly, as far as pings can tell. */
+enum magic_why {
+	MAGIC_WHY_DIRECT,     /* they do */
+	MAGIC_WHY_NO_DISCO,   /* it cannot be pinged */
+	MAGIC_WHY_IDLE,       /* nothing was sent lately, so nothing was sought */
+	MAGIC_WHY_SEEKING,    /* pings are out; an answer may still come */
+	MAGIC_WHY_NO_ADDRESS, /* nobody told an address of it */
+	MAGIC_WHY_NO_ANSWER,  /* none of its addresses answered */
+	MAGIC_WHY_LOST,       /* one did, and does not any more */
+};
+
 struct magic_peer_status {
 	struct magic_route route;
 	bool trusted;
+	enum magic_why why;
 	int64_t latency_ns; /* of the direct path */
 	struct mono last_send, direct_since;
 	size_t candidates, answered; /* addresses known; addresses that ever ponged */

@@ -139,6 +139,14 @@ static void request_call_me_maybe(struct magic_peer *p, struct mono now)
 		m->conf.on_endpoints_wanted(m->conf.arg);
 }
 
+static void note_seeking(struct magic_peer *p, struct mono now)
+{
+	if (is_trusted(p, now))
+		p->seeking_since = (struct mono){ 0 };
+	else if (mono_is_zero(p->seeking_since))
+		p->seeking_since = now;
+}
+
 /*
  * Upstream tells our endpoints only when a ping went out in this very round. Then two hosts that
  * moved at once can miss each other for ever: the one keeps pinging in answer to call-me-maybe, so
@@ -148,6 +156,7 @@ static void request_call_me_maybe(struct magic_peer *p, struct mono now)
 static void full_ping_round(struct magic_peer *p, struct mono now)
 {
 	p->last_full_ping = now;
+	note_seeking(p, now);
 	prune(p, now);
 	for (size_t i = 0; i < p->n; i++)
 		if (is_due(now, p->candidates[i].last_ping, DISCOVERY_INTERVAL_S))
@@ -203,8 +212,10 @@ void magic_peer_heartbeat(struct magic_peer *p, struct mono now)
 {
 	struct candidate *best;
 
-	if (mono_reached(now, mono_add_s(p->last_send, SESSION_ACTIVE_S)))
+	if (mono_reached(now, mono_add_s(p->last_send, SESSION_ACTIVE_S))) {
+		p->seeking_since = (struct mono){ 0 };
 		return; /* idle: no timer until the next send */
+	}
 	best = ip_is_valid(p->route.direct.ip) ? magic_candidate(p, p->route.direct) : NULL;
 	if (best)
 		(void)ping_candidate(p, now, best, PING_HEARTBEAT, 0);
@@ -252,6 +263,7 @@ void magic_peer_pong(struct magic_peer *p, struct mono now, const struct sent_pi
 	if (addrport_equal(p->route.direct, answer.addr)) {
 		p->best_latency_ns = c->latency_ns;
 		p->route.trusted_until = mono_add_ms(now, TRUST_MS);
+		p->seeking_since = (struct mono){ 0 };
 		magic_peer_changed(p);
 	}
 }
@@ -285,6 +297,7 @@ void magic_peer_person(struct magic_peer *p, struct mono now, uint64_t token)
 
 	p->person_token = token;
 	p->last_send = now; /* a person waits: that counts as traffic */
+	note_seeking(p, now);
 	if (best) {
 		any = ping_candidate(p, now, best, PING_PERSON, token);
 	} else {
@@ -297,4 +310,31 @@ void magic_peer_person(struct magic_peer *p, struct mono now, uint64_t token)
 	}
 	if (!any)
 		person_result(p, now, &none, false);
+}
+
+/* ---- questions ---- */
+
+static bool ever_answered(const struct magic_peer *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->candidates[i].latency_ns)
+			return true;
+	return false;
+}
+
+enum magic_why magic_peer_why(const struct magic_peer *p, struct mono now)
+{
+	if (is_trusted(p, now))
+		return MAGIC_WHY_DIRECT;
+	if (!p->disco)
+		return MAGIC_WHY_NO_DISCO;
+	if (mono_is_zero(p->last_send) ||
+	    mono_reached(now, mono_add_s(p->last_send, SESSION_ACTIVE_S)))
+		return MAGIC_WHY_IDLE;
+	if (mono_is_zero(p->seeking_since) ||
+	    !mono_reached(now, mono_add_s(p->seeking_since, SEEKING_S)))
+		return MAGIC_WHY_SEEKING;
+	if (!p->n)
+		return MAGIC_WHY_NO_ADDRESS;
+	return ever_answered(p) ? MAGIC_WHY_LOST : MAGIC_WHY_NO_ANSWER;
 }

@@ -18,6 +18,7 @@ enum {
 	GOOD_ENOUGH_NS = 5000000,
 	ENDPOINTS_FRESH_S = 27,
 	PING_SOURCE_LIFE_S = 45,
+	SEEKING_S = 10, /* then an answer is overdue: the other side was told and pinged us, too */
 	CANDIDATES_MAX = 100,
 	PINGS_MAX = 256,  /* outstanding, per peer */
 	QUEUE_MAX = 8192, /* datagrams waiting for magic_next_datagram() */
@@ -68,7 +69,8 @@ struct magic_peer {
 	int64_t best_latency_ns;
 	struct mono direct_since;
 	struct mono last_send, last_full_ping, last_call_me_maybe;
-	bool wants_call_me_maybe; /* as soon as our endpoints are fresh */
+	struct mono seeking_since; /* without a trusted path; zero: not seeking */
+	bool wants_call_me_maybe;  /* as soon as our endpoints are fresh */
 	struct heap_node heartbeat;
 	struct list pings;
 	size_t ping_count;
@@ -119,3 +121,4 @@ void magic_peer_ping_now(struct magic_peer *p,
 			 struct mono now); /* all candidates, no call-me-maybe */
 void magic_peer_person(struct magic_peer *p, struct mono now, uint64_t token);
 void magic_peer_changed(struct magic_peer *p); /* tells on_route */
+enum magic_why magic_peer_why(const struct magic_peer *p, struct mono now);

@@ -32,8 +32,6 @@ static void place_remove(const struct place *p)
 	(void)snprintf(command, sizeof(command), "%s/lock", p->dir);
 	(void)unlink(command);
 	(void)unlink(p->file);
-	(void)snprintf(command, sizeof(command), "%s/netmap.cache", p->dir);
-	(void)unlink(command);
 	(void)rmdir(p->dir);
 }
 
@@ -109,6 +107,7 @@ TEST(map_is_sealed)
 	state_machine_key(s)->b[0] ^= 1; /* somebody else's */
 	CHECK(state_load_map(s, &got, &err) < 0 && err.code == ERR_AUTH);
 	buf_fini(&got);
+	state_forget_map(s);
 	state_close(s);
 	place_remove(&at);
 }

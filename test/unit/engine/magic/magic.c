@@ -431,3 +431,45 @@ TEST(a_replayed_ping_is_answered_once_and_candidates_are_bounded)
 	CHECK(magic_peer_status(net.side[0].m, net.now, 1, &st) && st.candidates <= 100);
 	tear_down();
 }
+
+static enum magic_why why(unsigned i)
+{
+	struct magic_peer_status st;
+
+	CHECK(magic_peer_status(net.side[i].m, net.now, 1, &st));
+	return st.why;
+}
+
+static void talk_for(unsigned seconds)
+{
+	while (seconds--) {
+		magic_output(net.side[0].m, net.now, 1);
+		run_ms(1000);
+	}
+}
+
+TEST(says_why_a_peer_is_relayed)
+{
+	set_up(true);
+	CHECK_INT(why(0), MAGIC_WHY_IDLE);
+	net.udp_down = true;
+	talk_for(2);
+	CHECK_INT(why(0), MAGIC_WHY_SEEKING);
+	talk_for(9);
+	CHECK_INT(why(0), MAGIC_WHY_NO_ANSWER);
+	net.udp_down = false;
+	talk_for(6);
+	CHECK_INT(why(0), MAGIC_WHY_DIRECT);
+	net.udp_down = true;
+	talk_for(9);
+	CHECK_INT(why(0), MAGIC_WHY_SEEKING);
+	talk_for(12);
+	CHECK_INT(why(0), MAGIC_WHY_LOST);
+	run_ms(50000);
+	CHECK_INT(why(0), MAGIC_WHY_IDLE);
+	tear_down();
+	set_up(false);
+	talk_for(11);
+	CHECK_INT(why(0), MAGIC_WHY_NO_ADDRESS);
+	tear_down();
+}
