@@ -99,8 +99,11 @@ struct datapath_conf {
 	unsigned threads;        /* 0: none; 2: one per direction */
 	bool no_coalesce;        /* write single packets to the device */
 	bool never_equal_tail;   /* peers with Linux 7.0.0 to 7.1.4 */
-	const char *crypto;      /* provider by name; NULL: the fastest */
-	size_t memory_bytes;     /* for buffers, all threads; 0: from the size of the machine */
+	/* Plain WireGuard: a peer's path is where its last datagram came from, before that is
+	 * delivered, so that an answer to it goes there. Off: on_source decides. */
+	bool follow_source;
+	const char *crypto;  /* provider by name; NULL: the fastest */
+	size_t memory_bytes; /* for buffers, all threads; 0: from the size of the machine */
 	struct datapath_hooks hooks;
 };
 

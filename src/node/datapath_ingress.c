@@ -143,6 +143,11 @@ static void learn_source(struct ingress *in, uint32_t owner, const struct datapa
 
 	if (!peer || atomic_load_explicit(&peer->source, memory_order_relaxed) == hash)
 		return;
+	if (in->t.dp->conf.follow_source && !from->vni && !from->relay) {
+		struct datapath_path path = { .addr = from->addr, .trusted_until = MONO_NEVER };
+
+		datapath_peer_set_path(peer, &path);
+	}
 	msg = datapath_tell(&in->t, MSG_SOURCE, 0, NULL);
 	if (!msg)
 		return;
@@ -169,30 +174,45 @@ static void commit(struct ingress *in, struct wg_session *s, unsigned first, uns
 	wg_session_unlock(s);
 }
 
-static void finish_session(struct ingress *in, unsigned first, unsigned end)
+static struct wg_amount amount_of(const struct ingress *in, unsigned first, unsigned end)
 {
-	struct wg_session *s = in->meta[first].session;
 	struct wg_amount what = { 0 };
-	unsigned source = UINT32_MAX;
 
-	commit(in, s, first, end);
 	for (unsigned i = first; i < end; i++) {
-		struct aeadvec_pkt *k = &in->t.pkts[i];
+		const struct aeadvec_pkt *k = &in->t.pkts[i];
 
 		if (!k->ok)
 			continue;
 		what.packets++;
 		what.bytes += k->len + WG_OVERHEAD;
 		what.data |= k->len > 0;
-		source = in->meta[i].source;
+	}
+	return what;
+}
+
+static void finish_session(struct ingress *in, unsigned first, unsigned end)
+{
+	struct wg_session *s = in->meta[first].session;
+	struct wg_amount what;
+	unsigned last = end - 1;
+
+	commit(in, s, first, end);
+	what = amount_of(in, first, end);
+	if (what.packets == 0)
+		return;
+	while (!in->t.pkts[last].ok)
+		last--;
+	learn_source(in, s->owner, &in->sources[in->meta[last].source]);
+	for (unsigned i = first; i < end; i++) {
+		const struct aeadvec_pkt *k = &in->t.pkts[i];
+
+		if (!k->ok)
+			continue;
 		if (k->len)
 			deliver(in, s->owner, bytes_of(k->p, k->len));
 		else
 			COUNT(in, KEEPALIVES_IN, 1);
 	}
-	if (what.packets == 0)
-		return;
-	learn_source(in, s->owner, &in->sources[source]);
 	if (wg_session_received(s, in->t.now, &what))
 		datapath_tell_owner(&in->t, MSG_NOTICE, s->owner);
 }

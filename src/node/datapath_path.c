@@ -59,15 +59,18 @@ struct datapath_path datapath_peer_path(const struct datapath_peer *p)
 void datapath_peer_set_path(struct datapath_peer *p, const struct datapath_path *path)
 {
 	struct datapath_path old = datapath_peer_path(p);
-	uint32_t seq = atomic_load_explicit(&p->seq, memory_order_relaxed);
 	uint64_t w[DATAPATH_PATH_WORDS] = { 0 };
+	uint32_t seq;
 
 	w[0] = path->addr.ip.family | (uint64_t)path->addr.port << 8 | (uint64_t)path->vni << 32;
 	memcpy(&w[1], path->addr.ip.b, 8);
 	memcpy(&w[2], path->addr.ip.b + 8, 8);
 	w[3] = path->relay;
 	w[4] = (uint64_t)path->trusted_until.ns;
-	atomic_store_explicit(&p->seq, seq + 1, memory_order_relaxed);
+	do
+		seq = atomic_load_explicit(&p->seq, memory_order_relaxed) & ~UINT32_C(1);
+	while (!atomic_compare_exchange_weak_explicit(&p->seq, &seq, seq + 1, memory_order_acquire,
+						      memory_order_relaxed));
 	for (int i = 0; i < DATAPATH_PATH_WORDS; i++)
 		atomic_store_explicit(&p->words[i], w[i], memory_order_release);
 	atomic_store_explicit(&p->seq, seq + 2, memory_order_release);

@@ -1,8 +1,9 @@
 /*
  * node/datapath_path.h - what every thread may ask about a peer: its path, read without locks.
  *
- * Written by the control thread alone, under a sequence number; a reader that sees the number move
- * reads again. Entries are made when a path is first set and live as long as the datapath.
+ * Written by the control thread, and by ingress when paths follow the source, under a sequence
+ * number that is odd for one writer at a time; a reader that sees the number move reads again.
+ * Entries are made when a path is first set and live as long as the datapath.
  */
 #pragma once
 

@@ -7,26 +7,10 @@
 # relay alone carries them. The filter is in force, and kill -9, down, up and logout do what they say.
 . "$(dirname "$0")/../lab/e2e.sh"
 . "$(dirname "$0")/../lab/mesh.sh"
-topology <<EOT
-internet 203.0.113.0/24
-host server on internet
-nat  home   on internet lan 192.168.1.0/24 kind easy
-nat  office on internet lan 10.9.0.0/24 kind easy
-host alice on home
-host bob   on office
-EOT
+mesh_two_homes
 lab_main "$@"
 
-mesh_server tls
-key=$(mesh_key ana)
-for host in alice bob; do
-	mesh_join "$host" "$key"
-done
-a=$(weft alice ip -4)
-b=$(weft bob ip -4)
-check "alice reaches bob" wait_for 10 ping4 alice "$b"
-check "bob reaches alice" wait_for 5 ping4 bob "$a"
-check "the way becomes direct" wait_for 15 direct alice "$b"
+mesh_two_join
 
 # UDP is blocked: the relay carries everything.
 lab nat home kind udp-blocked

@@ -11,6 +11,9 @@
 # and then: admin (weft-control), weft HOST (its command line), running HOST, ping4 HOST ADDRESS,
 # direct HOST ADDRESS (the path is), node HOST (starts its daemon again), $server, $url, $dir.
 #
+# The shape of many tests, alice and bob each behind an easy NAT, is mesh_two_homes (the topology) and, behind
+# lab_main, mesh_two_join: server, both nodes joined, reached and direct; their addresses are $a and $b.
+#
 # WEFT_BIN: folder with weft-control, weftd and weft (default build/asan/src/prog).
 
 bin=${WEFT_BIN:-$(realpath "$(dirname "$0")/../../build/asan/src/prog")}
@@ -69,4 +72,28 @@ mesh_join() { # HOST KEYFILE
 	check "$1 joins with an auth key" weft "$1" up --login-server "$url" --authkey "file:$2" \
 		--hostname "$1" --timeout 20s
 	check "$1 is running" wait_for 10 running "$1"
+}
+
+mesh_two_homes() {
+	topology <<-EOT
+		internet 203.0.113.0/24
+		host server on internet
+		nat  home   on internet lan 192.168.1.0/24 kind easy
+		nat  office on internet lan 10.9.0.0/24 kind easy
+		host alice on home
+		host bob   on office
+	EOT
+}
+
+mesh_two_join() {
+	mesh_server tls
+	key=$(mesh_key ana)
+	for host in alice bob; do
+		mesh_join "$host" "$key"
+	done
+	a=$(weft alice ip -4)
+	b=$(weft bob ip -4)
+	check "alice reaches bob" wait_for 10 ping4 alice "$b"
+	check "bob reaches alice" wait_for 5 ping4 bob "$a"
+	check "the way becomes direct" wait_for 15 direct alice "$b"
 }

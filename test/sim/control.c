@@ -137,11 +137,25 @@ static void back_again(struct world *w, struct event *e)
 	mem_free(m);
 }
 
+/* A revocation that an outage kept from some of the peers counts from when they are back. */
+static void postpone(struct city *c, bool up)
+{
+	for (uint32_t i = 0; i < c->n; i++) {
+		struct host *h = &c->hosts[i];
+
+		if (h->revoked && !up && mono_since_ms(c->w.now, h->revoked_at) < 1000)
+			h->revoked_at = MONO_NEVER;
+		else if (h->revoked && up && h->revoked_at.ns == MONO_NEVER.ns)
+			h->revoked_at = mono_add_ms(c->w.now, COME_BACK_MS);
+	}
+}
+
 void control_set_up(struct control *k, bool up)
 {
 	struct city *c = k->city;
 
 	k->up = up;
+	postpone(c, up);
 	world_note(&c->w, up ? "control up" : "control down", 0, 0);
 	for (uint32_t i = 0; up && i < c->n; i++)
 		send_after(message(k, 0, i, back_again),

@@ -39,11 +39,21 @@ static const struct {
 #undef X
 };
 
+/* Seeds that found something, and what. */
+static const struct {
+	const char *scenario;
+	uint64_t seed;
+	size_t nodes;
+	const char *why;
+} kept[] = {
+	{ "bad-weather", 16, 36, "a pair loses its handshake twice: the bound was one loss" },
+};
+
 #define FIELD(f) offsetof(struct values, f)
 static const struct opt opts[] = {
 	{ "scenario", OPT_STRING, FIELD(scenario), NULL, "NAME", "run only this one" },
 	{ "seed", OPT_INT, FIELD(seed), NULL, "N", "run only this seed" },
-	{ "nodes", OPT_INT, FIELD(nodes), "60", "N", "hosts in the city" },
+	{ "nodes", OPT_INT, FIELD(nodes), "40", "N", "hosts in the city" },
 	{ "plant", OPT_STRING, FIELD(plant), NULL, "FAULT", "with a mistake made on purpose" },
 	{ "planted", OPT_FLAG, FIELD(planted), NULL, NULL,
 	  "plant every fault; each must be noticed" },
@@ -187,6 +197,21 @@ static unsigned run_seeds(const struct values *v, const struct scenario *s, enum
 	return failed;
 }
 
+static unsigned run_kept(void)
+{
+	unsigned failed = 0;
+
+	for (size_t i = 0; i < array_len(kept); i++) {
+		struct trial t = { .scenario = scenario_named(kept[i].scenario),
+				   .seed = kept[i].seed,
+				   .nodes = kept[i].nodes };
+
+		(void)printf("kept: %s\n", kept[i].why);
+		failed += !run_checked(&t, false);
+	}
+	return failed;
+}
+
 static int wrong(const char *what)
 {
 	(void)fprintf(stderr, "sim: %s\n", what);
@@ -225,5 +250,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < scenario_count; i++)
 		if (!v.scenario || strcmp(v.scenario, scenarios[i].name) == 0)
 			failed += run_seeds(&v, &scenarios[i], fault);
+	if (!v.scenario && !v.seed)
+		failed += run_kept();
 	return failed != 0;
 }

@@ -83,7 +83,8 @@ static bool is_cut_off(const struct host *h)
 	enum { REVOKED_WITHIN_MS = 1000 };
 	const struct world *w = &h->city->w;
 
-	return h->revoked && mono_reached(w->now, mono_add_ms(h->revoked_at, REVOKED_WITHIN_MS));
+	return h->revoked && h->revoked_at.ns != MONO_NEVER.ns &&
+	       mono_reached(w->now, mono_add_ms(h->revoked_at, REVOKED_WITHIN_MS));
 }
 
 void host_check_packet(struct host *h, uint32_t owner, struct bytes packet)

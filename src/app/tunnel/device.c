@@ -29,7 +29,8 @@ static void publish_endpoint(struct device *d, const struct device_peer *p)
 	datapath_set_path(d->datapath, p->owner, &path);
 }
 
-/* Roaming: a peer is where its last authenticated datagram came from. */
+/* Roaming: a peer is where its last authenticated datagram came from. The datapath went ahead;
+ * this is for those that came with a handshake, and for what is shown. */
 static void on_source(void *arg, uint32_t owner, const struct datapath_source *from)
 {
 	struct device *d = arg;
@@ -154,6 +155,7 @@ static int make_engines(struct device *d, struct err *err)
 		.threads = threads,
 		.no_coalesce = d->conf.no_coalesce,
 		.never_equal_tail = d->conf.never_equal_tail,
+		.follow_source = true,
 		.crypto = d->conf.crypto,
 		.memory_bytes = d->conf.memory_bytes,
 		.hooks = { .on_source = on_source, .on_broken = on_broken, .arg = d }
@@ -270,6 +272,7 @@ static bool take_owner(struct device *d, struct device_peer *p)
 		d->owner_cap = cap;
 	}
 	d->by_owner[p->owner] = p;
+	datapath_forget(d->datapath, p->owner);
 	return true;
 }
 

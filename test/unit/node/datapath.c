@@ -52,7 +52,8 @@ struct end {
 	struct datapath_source source;
 	_Atomic enum datapath_verdict verdict; /* the filter runs in a data thread */
 	_Atomic unsigned misfiltered;
-	struct end *other; /* relays hand it over */
+	_Atomic unsigned answers_to; /* the port of the path when the filter saw a packet */
+	struct end *other;           /* relays hand it over */
 };
 
 static void on_local(void *arg, bool outbound, uint32_t owner, struct bytes packet)
@@ -91,17 +92,22 @@ static enum datapath_verdict filter(void *arg, uint32_t owner, const struct ippk
 
 	if (owner != OWNER || pkt->proto != IPPKT_TSMP || packet.n != PACKET)
 		atomic_fetch_add(&e->misfiltered, 1);
+	atomic_store(&e->answers_to, datapath_path_of(e->dp, owner).addr.port);
 	return e->verdict;
 }
 
-static void end_open(struct end *e, uint64_t seed, unsigned threads, const char *crypto)
+enum { FOLLOW = 1, ROOMY = 2 };
+
+static void end_open(struct end *e, uint64_t seed, unsigned threads, const char *crypto,
+		     unsigned how)
 {
 	struct udp_conf udp = { .family = 4, .bind = ip_v4(127, 0, 0, 1) };
 	struct wg_conf wg = { .rng = &e->rng, .data_threads = threads > 0 };
 	struct datapath_conf conf = { .udp4 = &e->udp,
 				      .threads = threads,
 				      .crypto = crypto,
-				      .memory_bytes = 1 << 20,
+				      .memory_bytes = how & ROOMY ? 4 << 20 : 1 << 20,
+				      .follow_source = how & FOLLOW,
 				      .hooks = { .filter_in = filter,
 						 .on_local = on_local,
 						 .on_source = on_source,
@@ -178,8 +184,8 @@ static void two_ends(unsigned threads, const char *crypto)
 	struct datapath_path path = { .relay = 5 };
 	struct end a, b;
 
-	end_open(&a, 1, threads, crypto);
-	end_open(&b, 2, threads, crypto);
+	end_open(&a, 1, threads, crypto, 0);
+	end_open(&b, 2, threads, crypto, 0);
 	end_know(&a, &b);
 	end_know(&b, &a);
 
@@ -228,6 +234,39 @@ TEST(packets_take_every_kind_of_path_with_threads)
 	two_ends(2, NULL);
 }
 
+static void roam(unsigned threads)
+{
+	struct udp_conf udp = { .family = 4, .bind = ip_v4(127, 0, 0, 1) };
+	struct end a, b;
+	struct udp moved;
+	struct err err;
+
+	end_open(&a, 1, threads, NULL, FOLLOW);
+	end_open(&b, 2, threads, NULL, FOLLOW);
+	end_know(&a, &b);
+	end_know(&b, &a);
+	transmit(&a, 1);
+	CHECK(turn_until(&a, &b, &b.received, 1));
+	CHECK_INT(b.answers_to, a.udp.port);
+
+	CHECK(udp_open(&moved, &udp, &err) == 0);
+	datapath_set_sockets(a.dp, &moved, NULL);
+	transmit(&a, 1);
+	CHECK(turn_until(&a, &b, &b.received, 2));
+	CHECK_INT(b.answers_to, moved.port);
+	transmit(&b, 1);
+	CHECK(turn_until(&a, &b, &a.received, 1));
+	end_close(&a);
+	end_close(&b);
+	udp_close(&moved);
+}
+
+TEST(the_first_answer_after_roaming_goes_to_the_new_address)
+{
+	roam(0);
+	roam(2);
+}
+
 TEST(datagrams_that_are_not_ours_are_counted)
 {
 	struct end a, b;
@@ -235,8 +274,8 @@ TEST(datagrams_that_are_not_ours_are_counted)
 	uint8_t junk[64] = { 4 };
 	unsigned never = 0;
 
-	end_open(&a, 1, 0, "openssl");
-	end_open(&b, 2, 0, "openssl");
+	end_open(&a, 1, 0, "openssl", 0);
+	end_open(&b, 2, 0, "openssl", 0);
 	to = (struct addrport){ ip_v4(127, 0, 0, 1), b.udp.port };
 	CHECK(datapath_send_datagram(a.dp, &to, bytes_of(junk, sizeof(junk))));
 	CHECK(datapath_send_datagram(a.dp, &to, bytes_of(junk, 1)));
@@ -252,6 +291,43 @@ TEST(datagrams_that_are_not_ours_are_counted)
 	end_close(&b);
 }
 
+static void count_taken(void *arg)
+{
+	struct end *e = arg;
+
+	e->received = (unsigned)wg_count_verdict(e->wg, WG_DROP_TYPE);
+}
+
+/* More messages than one turn takes: it is not quiet before the last of them was taken. */
+TEST(quiet_comes_after_what_was_told_before)
+{
+	enum { PIECE = 50, ALL = 1500 };
+	struct mono limit = mono_add_s(mono_now(), 60);
+	struct end a, b;
+	struct addrport to;
+	uint8_t junk[8] = { 9 };
+
+	end_open(&a, 1, 0, "openssl", 0);
+	end_open(&b, 2, 2, "openssl", ROOMY);
+	to = (struct addrport){ ip_v4(127, 0, 0, 1), b.udp.port };
+	for (unsigned n = PIECE; n <= ALL && !mono_reached(mono_now(), limit); n += PIECE) {
+		for (int i = 0; i < PIECE; i++)
+			CHECK(datapath_send_datagram(a.dp, &to, bytes_of(junk, sizeof(junk))));
+		while (datapath_count(b.dp, DATAPATH_TO_CONTROL) < n &&
+		       !mono_reached(mono_now(), limit))
+			(void)poll(NULL, 0, 1);
+	}
+	CHECK_INT(datapath_count(b.dp, DATAPATH_TO_CONTROL), ALL);
+	datapath_when_quiet(b.dp, count_taken, &b);
+	datapath_turn(b.dp, now());
+	CHECK_INT(b.received, 0);
+	while (b.received == 0 && !mono_reached(mono_now(), limit))
+		datapath_turn(b.dp, now());
+	CHECK_INT(b.received, ALL);
+	end_close(&a);
+	end_close(&b);
+}
+
 /* Merged datagrams that change their tunnel number all the time: more sources than a batch holds.
  */
 TEST(a_batch_of_many_tunnels_stays_within_its_table)
@@ -262,8 +338,8 @@ TEST(a_batch_of_many_tunnels_stays_within_its_table)
 	struct udp_run run = { .to = &to, .p = data, .n = sizeof(data), .segment = 40 };
 	unsigned never = 0;
 
-	end_open(&a, 1, 0, "openssl");
-	end_open(&b, 2, 0, "openssl");
+	end_open(&a, 1, 0, "openssl", 0);
+	end_open(&b, 2, 0, "openssl", 0);
 	to = (struct addrport){ ip_v4(127, 0, 0, 1), b.udp.port };
 	for (int i = 0; i < 64; i++) {
 		data[i * 40 + 2] = 0x7a;

@@ -658,3 +658,130 @@ TEST(initiator_keeps_the_old_session_for_late_datagrams)
 	CHECK_INT(give_sealed(&c, 5, inner, sizeof(inner)), WG_DELIVER);
 	court_close(&c);
 }
+
+/* The engine as initiator, up to the keepalive that confirms. */
+static void establish_by_engine(struct court *c, uint8_t response[92])
+{
+	uint8_t plain[64];
+	uint64_t counter;
+
+	wg_peer_handshake(c->wg, c->now, c->peer);
+	CHECK(fetch(c) && judge_take_initiation(&c->judge, c->out, c->out_n));
+	judge_response(&c->judge, response);
+	CHECK_INT(give(c, response, 92), WG_HANDSHAKE);
+	CHECK(fetch(c) && judge_open(&c->judge, c->out, c->out_n, &counter, plain) == 0);
+	CHECK_INT(counter, 0);
+}
+
+TEST(a_response_counts_once)
+{
+	uint8_t response[92];
+	struct court c;
+
+	court_open(&c, NULL);
+	establish_by_engine(&c, response);
+	CHECK_INT(give(&c, response, sizeof(response)), WG_DROP_INDEX);
+	CHECK(!fetch(&c));
+	CHECK_INT(give_sealed(&c, 0, inner, sizeof(inner)), WG_DELIVER);
+	pass_ms(&c, 30000);
+	CHECK_INT(give(&c, response, sizeof(response)), WG_DROP_INDEX);
+	CHECK_INT(give_sealed(&c, 1, inner, sizeof(inner)), WG_DELIVER);
+	CHECK_INT(wg_count(c.wg, WG_COUNT_SESSIONS), 1);
+	court_close(&c);
+}
+
+TEST(responses_are_fresh)
+{
+	uint8_t first[92];
+	struct court c;
+
+	court_open(&c, NULL);
+	CHECK_INT(initiate(&c, 1, 0), WG_HANDSHAKE);
+	CHECK(fetch(&c) && c.out_n == sizeof(first));
+	memcpy(first, c.out, sizeof(first));
+	pass_ms(&c, 100);
+	CHECK_INT(initiate(&c, 2, 0), WG_HANDSHAKE);
+	CHECK(fetch(&c) && judge_take_response(&c.judge, c.out, c.out_n));
+	CHECK(memcmp(first + 4, c.out + 4, 4) != 0);    /* index */
+	CHECK(memcmp(first + 12, c.out + 12, 32) != 0); /* ephemeral */
+	court_close(&c);
+}
+
+TEST(counters_rise_by_one_and_never_repeat)
+{
+	uint8_t response[92], plain[64];
+	struct court c;
+	uint64_t counter;
+
+	court_open(&c, NULL);
+	establish_by_engine(&c, response);
+	for (uint64_t i = 1; i < 1000; i++) {
+		CHECK(wg_output(c.wg, c.now, c.peer, bytes_of(inner, sizeof(inner))));
+		CHECK(fetch(&c));
+		CHECK_INT(judge_open(&c.judge, c.out, c.out_n, &counter, plain), 32);
+		CHECK_INT(counter, i);
+	}
+	court_close(&c);
+}
+
+/* Datagrams of type 4 the engine sends when it has a packet; initiations are counted apart. */
+static unsigned sends(struct court *c, unsigned *initiations)
+{
+	unsigned data = 0;
+
+	(void)wg_output(c->wg, c->now, c->peer, bytes_of(inner, sizeof(inner)));
+	while (fetch(c)) {
+		data += c->out[0] == 4;
+		*initiations += c->out[0] == 1;
+	}
+	return data;
+}
+
+TEST(initiator_rekeys_at_120_s_and_stops_at_180_s)
+{
+	uint8_t response[92];
+	unsigned initiations = 0;
+	struct court c;
+
+	court_open(&c, NULL);
+	establish_by_engine(&c, response);
+	pass_ms(&c, 119000);
+	while (fetch(&c))
+		;
+	CHECK_INT(sends(&c, &initiations), 1);
+	CHECK_INT(initiations, 0);
+	pass_ms(&c, 1500);
+	while (fetch(&c))
+		initiations += c.out[0] == 1;
+	CHECK_INT(sends(&c, &initiations), 1);
+	CHECK_INT(initiations, 1);
+	CHECK_INT(give_sealed(&c, 0, inner, sizeof(inner)), WG_DELIVER);
+	pass_ms(&c, 60000);
+	while (fetch(&c))
+		CHECK_INT(c.out[0], 1);
+	CHECK_INT(sends(&c, &initiations), 0);
+	CHECK(give_sealed(&c, 1, inner, sizeof(inner)) >= WG_DROP_LOGGED_OUT);
+	court_close(&c);
+}
+
+TEST(responder_does_not_rekey_and_stops_at_180_s)
+{
+	unsigned initiations = 0;
+	struct court c;
+
+	court_open(&c, NULL);
+	establish(&c);
+	pass_ms(&c, 121000);
+	CHECK_INT(sends(&c, &initiations), 1);
+	CHECK_INT(initiations, 0);
+	CHECK_INT(give_sealed(&c, 1, inner, sizeof(inner)), WG_DELIVER);
+	pass_ms(&c, 60000);
+	while (fetch(&c)) {
+		CHECK_INT(c.out[0], 1); /* it has something to say: now it begins itself */
+		initiations++;
+	}
+	CHECK_INT(sends(&c, &initiations), 0);
+	CHECK_INT(initiations, 1);
+	CHECK(give_sealed(&c, 2, inner, sizeof(inner)) >= WG_DROP_LOGGED_OUT);
+	court_close(&c);
+}
