@@ -110,7 +110,7 @@ static bool read_head(struct httpc *c)
 		return true;
 	}
 	h1->in_body = true;
-	h1->left = h1->head.length;
+	h1->left = h1->head.framing == HTTP1_LENGTH ? h1->head.length : 0;
 	h1->chunked = (struct http1_chunked){ 0 };
 	if (call->conf.on_head)
 		call->conf.on_head(call->conf.arg, h1->head.status, h1->head.headers,

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "node/netmap.h"
+#include "node/peerapi_at.h"
 #include "node/prefs.h"
 #include "node/routes_plan.h"
 #include "part/dnsd/dnsd_provider.h"
@@ -308,31 +309,15 @@ static void take_routes(struct builder *b)
 	b->c->engine.route_count = n;
 }
 
-static int64_t service_port(const struct tailcfg_node *n, const char *proto)
-{
-	for (size_t i = 0; n->hostinfo && i < n->hostinfo->services.n; i++)
-		if (bytes_equal_str(n->hostinfo->services.v[i].proto, proto))
-			return n->hostinfo->services.v[i].port;
-	return 0;
-}
-
 /* The exit node's own resolver, over HTTP inside of the tunnel. */
 static bool take_exit_proxy(struct builder *b, struct resolvers *to)
 {
 	const struct tailcfg_node *exit = b->exit;
-	bool four = has_four(netmap_self(b->map)) && has_four(exit);
-	int64_t port = service_port(exit, four ? "peerapi4" : "peerapi6");
 	struct dnsd_upstream u = { .kind = DNSD_HTTP, .inside = true, .path = "/dns-query" };
 
-	if ((exit->cap < CAP_DNS_PROXY && !service_port(exit, "peerapi-dns-proxy")) || port < 1 ||
-	    port > UINT16_MAX)
+	if (exit->cap < CAP_DNS_PROXY && !peerapi_service(exit, "peerapi-dns-proxy"))
 		return false;
-	for (size_t i = 0; i < exit->addresses.n; i++)
-		if (exit->addresses.v[i].addr.family == (four ? 4 : 6)) {
-			u.at = (struct addrport){ exit->addresses.v[i].addr, (uint16_t)port };
-			return put(b, to, &u);
-		}
-	return false;
+	return peerapi_of(netmap_self(b->map), exit, &u.at) && put(b, to, &u);
 }
 
 static void take_exit_resolvers(struct builder *b, struct resolvers *to)

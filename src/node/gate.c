@@ -13,6 +13,8 @@ enum { FILTER_JSON_MAX = 64 << 20 };
 
 struct gate {
 	struct filter *filter;
+	struct addrport services[GATE_SERVICES_MAX];
+	size_t service_count;
 	size_t source_count;
 	struct filter_source sources[];
 };
@@ -102,21 +104,49 @@ void gate_destroy(struct gate *g)
 	mem_free(g);
 }
 
+void gate_serve(struct gate *g, const struct addrport *at, size_t n)
+{
+	for (size_t i = 0; i < n && g->service_count < GATE_SERVICES_MAX; i++)
+		g->services[g->service_count++] = at[i];
+}
+
 size_t gate_rule_count(const struct gate *g)
 {
 	return g && g->filter ? filter_rule_count(g->filter) : 0;
 }
 
-enum datapath_verdict gate_in(const struct gate *g, uint32_t owner, const struct ippkt *pkt)
+static const struct filter_source *source_at(const struct gate *g, uint32_t owner)
 {
 	static const struct filter_source nobody = { .jailed = true };
-	const struct filter_source *from = &nobody;
+
+	return owner < g->source_count ? &g->sources[owner] : &nobody;
+}
+
+static bool is_for_service(const struct gate *g, const struct ippkt *pkt)
+{
+	if (pkt->proto != IPPKT_TCP || !pkt->has_ports)
+		return false;
+	for (size_t i = 0; i < g->service_count; i++)
+		if (pkt->dst_port == g->services[i].port && ip_equal(pkt->dst, g->services[i].ip))
+			return true;
+	return false;
+}
+
+bool gate_allows(const struct gate *g, uint32_t owner, const struct ippkt *pkt)
+{
+	return g && g->filter && filter_accepts(filter_in(g->filter, source_at(g, owner), pkt));
+}
+
+enum datapath_verdict gate_in(const struct gate *g, uint32_t owner, const struct ippkt *pkt)
+{
+	const struct filter_source *from;
 	enum filter_verdict v;
 
 	if (!g || !g->filter)
 		return DATAPATH_DROP;
-	if (owner < g->source_count)
-		from = &g->sources[owner];
+	from = source_at(g, owner);
+	if (is_for_service(g, pkt))
+		return from->jailed ? DATAPATH_DROP : DATAPATH_LOCAL;
 	v = filter_in(g->filter, from, pkt);
 	if (v == FILTER_ACCEPT_TSMP)
 		return DATAPATH_LOCAL; /* between nodes: never for the host */

@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "node/peerapi.h"
 #include "node/prefs.h"
 #include "wire/tailcfg_hostinfo.h"
+
+enum { SERVICES_MAX = 3 };
 
 void hostinfo_name(const struct prefs *prefs, char *out, size_t size)
 {
@@ -44,9 +47,30 @@ static void add_latency(struct latencies *l, int region, int family, int64_t ns)
 	l->n++;
 }
 
-void hostinfo_write(struct buf *out, const struct prefs *prefs,
-		    const struct netcheck_report *report, const char *version)
+/* Where peers reach us, and whether those who use us as exit node may ask us names. */
+static size_t put_services(struct tailcfg_service out[SERVICES_MAX], const struct prefs *prefs,
+			   const struct hostinfo_more *more)
 {
+	size_t n = 0;
+
+	for (size_t i = 0; i < more->peerapi_count && n < SERVICES_MAX - 1; i++) {
+		const struct addrport *at = &more->peerapi[i];
+
+		out[n++] = (struct tailcfg_service){
+			.proto = bytes_str(at->ip.family == 4 ? "peerapi4" : "peerapi6"),
+			.port = at->port,
+		};
+	}
+	if (n && peerapi_offers_exit(prefs))
+		out[n++] =
+		    (struct tailcfg_service){ .proto = bytes_str("peerapi-dns-proxy"), .port = 1 };
+	return n;
+}
+
+void hostinfo_write(struct buf *out, const struct prefs *prefs, const struct hostinfo_more *more)
+{
+	const struct netcheck_report *report = more->report;
+	struct tailcfg_service services[SERVICES_MAX];
 	struct latencies *latencies = mem_alloc(sizeof(*latencies));
 	struct tailcfg_netinfo net = { 0 };
 	struct tailcfg_hostinfo host = { 0 };
@@ -56,7 +80,7 @@ void hostinfo_write(struct buf *out, const struct prefs *prefs,
 
 	(void)uname(&uts);
 	hostinfo_name(prefs, name, sizeof(name));
-	host.ipn_version = bytes_str(version);
+	host.ipn_version = bytes_str(more->version);
 	host.os = bytes_str("linux");
 	host.os_version = bytes_str(uts.release);
 	host.machine = bytes_str(uts.machine);
@@ -65,6 +89,8 @@ void hostinfo_write(struct buf *out, const struct prefs *prefs,
 	host.exit_node_id = prefs->v.exit_node_id;
 	host.routable_ips = prefs->v.advertise_routes;
 	host.request_tags = prefs->v.advertise_tags;
+	host.services.v = services;
+	host.services.n = put_services(services, prefs, more);
 	if (report) {
 		net.mapping_varies_by_dest_ip =
 		    report->varies_known ? opt_of(report->varies) : OPT_UNSET;

@@ -2,12 +2,19 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "base/ip.h"
 #include "part/netcheck.h"
 
 struct prefs;
 
-/* Appends the JSON. report may be NULL: no NetInfo, which means "no news". */
-void hostinfo_write(struct buf *out, const struct prefs *prefs,
-		    const struct netcheck_report *report, const char *version);
+struct hostinfo_more {
+	const char *version;
+	const struct netcheck_report *report; /* NULL: no NetInfo, which means "no news" */
+	const struct addrport *peerapi;       /* at most one of each family */
+	size_t peerapi_count;
+};
+
+/* Appends the JSON. */
+void hostinfo_write(struct buf *out, const struct prefs *prefs, const struct hostinfo_more *more);
 /* The name to register: the preference, else the system's first label. */
 void hostinfo_name(const struct prefs *prefs, char *out, size_t size);

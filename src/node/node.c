@@ -14,12 +14,14 @@
 #include "node/lan.h"
 #include "node/netmap.h"
 #include "node/nodedns.h"
+#include "node/peerapi.h"
 #include "node/prefs.h"
 #include "node/privops.h"
 #include "node/routes.h"
 #include "node/state.h"
 #include "part/control_client/control_client.h"
 #include "part/noise_stream.h"
+#include "wire/ippkt.h"
 #include "wire/tailcfg_register.h"
 
 enum {
@@ -45,6 +47,7 @@ struct node {
 	struct routes *routes;
 	struct lan lan;
 	struct nodedns *dns;
+	struct peerapi *peerapi;
 	struct netmap *map;
 	bool map_stale, map_applied;
 	bool auth_blocked; /* control waits for a person */
@@ -61,6 +64,7 @@ struct node {
 };
 
 static void update(struct node *n);
+static void send_hostinfo(struct node *n);
 
 const char *node_state_name(enum node_state s)
 {
@@ -206,6 +210,25 @@ static void settle_exit_node(struct node *n)
 	tell(n, NODE_EVENT_PREFS);
 }
 
+static void deferred_hostinfo(void *arg)
+{
+	struct node *n = arg;
+
+	if (!n->destroyed)
+		send_hostinfo(n);
+}
+
+static void apply_peerapi(struct node *n, const struct netmap *map, const struct prefs *prefs)
+{
+	const struct addrport *at;
+	size_t count;
+
+	if (peerapi_apply(n->peerapi, map, prefs))
+		loop_defer(n->loop, deferred_hostinfo, n); /* control is on the stack, perhaps */
+	at = peerapi_at(n->peerapi, &count);
+	tunnel_set_services(n->tunnel, at, count);
+}
+
 /* diff NULL: everything. */
 static void apply_map(struct node *n, const struct netmap_diff *diff)
 {
@@ -218,6 +241,7 @@ static void apply_map(struct node *n, const struct netmap_diff *diff)
 	/* A diff is only good when the map before was applied. */
 	if (!n->map_applied || !map)
 		diff = NULL;
+	apply_peerapi(n, map, prefs);
 	tunnel_apply(n->tunnel, map, prefs, diff);
 	nodedns_apply(n->dns, map, prefs, diff);
 	n->map_applied = map != NULL;
@@ -286,13 +310,15 @@ static void load_map(struct node *n)
 
 static void send_hostinfo(struct node *n)
 {
+	struct hostinfo_more more = { .version = n->conf.version,
+				      .report = n->tunnel ? tunnel_report(n->tunnel) : NULL };
 	struct buf json;
 
 	if (!n->control)
 		return;
+	more.peerapi = peerapi_at(n->peerapi, &more.peerapi_count);
 	buf_init(&json, HOSTINFO_MAX);
-	hostinfo_write(&json, state_prefs(n->state), n->tunnel ? tunnel_report(n->tunnel) : NULL,
-		       n->conf.version);
+	hostinfo_write(&json, state_prefs(n->state), &more);
 	control_client_set_hostinfo(n->control, buf_bytes(&json));
 	buf_fini(&json);
 }
@@ -382,6 +408,40 @@ static void on_service(void *arg, struct bytes packet)
 	nodedns_packet(n->dns, packet);
 }
 
+static void on_peer_packet(void *arg, struct bytes packet)
+{
+	struct node *n = arg;
+
+	peerapi_packet(n->peerapi, packet);
+}
+
+static void send_to_peer(void *arg, struct bytes packet)
+{
+	struct node *n = arg;
+
+	if (n->tunnel)
+		(void)tunnel_send(n->tunnel, packet);
+}
+
+/*
+ * Would a connection from there to a resolver on the internet pass the rules? Asked with an address
+ * that no policy names alone (upstream: ipn/ipnlocal/peerapi.go, replyToDNSQueries).
+ */
+static bool may_exit(void *arg, int64_t node_id, struct ip from)
+{
+	static const uint8_t six[16] = { 0x20 };
+	struct node *n = arg;
+	struct ippkt open = { .version = from.family,
+			      .proto = IPPKT_TCP,
+			      .has_ports = true,
+			      .tcp_flags = TCP_SYN,
+			      .dst_port = 53,
+			      .src = from };
+
+	open.dst = from.family == 4 ? ip_v4(0, 0, 0, 0) : ip_v6_of(six);
+	return n->tunnel && tunnel_peer_may_send(n->tunnel, node_id, &open);
+}
+
 static void on_dns_change(void *arg)
 {
 	struct node *n = arg;
@@ -402,6 +462,7 @@ static void drop_tunnel(struct node *n)
 	if (!n->tunnel)
 		return;
 	nodedns_apply(n->dns, NULL, state_prefs(n->state), NULL);
+	(void)peerapi_apply(n->peerapi, NULL, state_prefs(n->state));
 	routes_clear(n->routes);
 	tunnel_destroy(n->tunnel);
 	n->tunnel = NULL;
@@ -425,6 +486,7 @@ static void make_tunnel(struct node *n)
 				    .on_ping = on_ping,
 				    .on_broken = on_broken,
 				    .on_service = on_service,
+				    .on_peer_packet = on_peer_packet,
 				    .arg = n };
 	struct err err = { 0 };
 
@@ -972,6 +1034,16 @@ struct nodedns *node_dns(const struct node *n)
 	return n->dns;
 }
 
+size_t node_peerapi(const struct node *n, struct addrport out[PEERAPI_ADDRESSES_MAX])
+{
+	size_t count;
+	const struct addrport *at = peerapi_at(n->peerapi, &count);
+
+	for (size_t i = 0; i < count; i++)
+		out[i] = at[i];
+	return count;
+}
+
 struct state_profile *node_profile(const struct node *n)
 {
 	return state_profile(n->state);
@@ -1047,6 +1119,13 @@ struct node *node_create(struct loop *loop, const struct node_conf *conf, struct
 							 .on_change = on_dns_change,
 							 .write = write_host,
 							 .arg = n });
+	n->peerapi =
+	    peerapi_create(loop, &(struct peerapi_conf){ .log = log_of(conf->sink, "peerapi", NULL),
+							 .dnsd = nodedns_dnsd(n->dns),
+							 .reserve = conf->tun_name != NULL,
+							 .may_exit = may_exit,
+							 .send = send_to_peer,
+							 .arg = n });
 	/* What an earlier process left behind when it was killed. */
 	conf->priv->ops->restore(conf->priv);
 	if (node_has_key(n))
@@ -1065,6 +1144,7 @@ void node_destroy(struct node *n)
 	save_map(n);
 	drop_tunnel(n);
 	drop_control(n);
+	peerapi_destroy(n->peerapi);
 	nodedns_destroy(n->dns);
 	netmap_unref(n->map);
 	routes_destroy(n->routes);

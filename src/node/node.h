@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "node/peerapi.h"
 #include "node/tunnel.h"
 
 struct err;
@@ -83,6 +84,8 @@ const struct netmap *node_map(const struct node *n); /* NULL: none */
 bool node_map_is_stale(const struct node *n);        /* from disk: control was not heard yet */
 struct tunnel *node_tunnel(const struct node *n);    /* NULL: stopped */
 struct nodedns *node_dns(const struct node *n);
+/* Where we serve our peers; see node/peerapi.h. */
+size_t node_peerapi(const struct node *n, struct addrport out[PEERAPI_ADDRESSES_MAX]);
 struct state_profile *node_profile(const struct node *n);
 bool node_has_key(const struct node *n);
 struct key node_key(const struct node *n);

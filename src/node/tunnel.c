@@ -207,15 +207,34 @@ static void on_local(void *arg, bool outbound, uint32_t owner, struct bytes pack
 {
 	struct tunnel *t = arg;
 
-	if (!outbound)
-		tunnel_take_packet(t, owner, packet);
-	else if (t->conf.on_service)
-		t->conf.on_service(t->conf.arg, packet);
+	if (outbound) {
+		if (t->conf.on_service)
+			t->conf.on_service(t->conf.arg, packet);
+		return;
+	}
+	tunnel_take_packet(t, owner, packet);
+	if (t->conf.on_peer_packet)
+		t->conf.on_peer_packet(t->conf.arg, packet);
 }
 
 bool tunnel_write_host(struct tunnel *t, struct bytes packet)
 {
 	return t->dp && datapath_write_tun(t->dp, packet);
+}
+
+void tunnel_set_services(struct tunnel *t, const struct addrport *at, size_t n)
+{
+	t->service_count = n < GATE_SERVICES_MAX ? n : GATE_SERVICES_MAX;
+	memcpy(t->services, at, t->service_count * sizeof(*at));
+}
+
+bool tunnel_send(struct tunnel *t, struct bytes packet)
+{
+	bool sent = t->dp && datapath_route_packet(t->dp, wg_now(t), packet);
+
+	if (sent)
+		tunnel_turn(t);
+	return sent;
 }
 
 /* ---- events of paths and relays ---- */

@@ -67,6 +67,9 @@ struct tunnel_conf {
 	void (*on_broken)(void *arg, const struct err *why);
 	/* The host sent this packet to one of our service addresses. */
 	void (*on_service)(void *arg, struct bytes packet);
+	/* A peer sent this packet: TCP to one of tunnel_set_services(), or something between nodes.
+	 */
+	void (*on_peer_packet)(void *arg, struct bytes packet);
 	void *arg;
 };
 
@@ -116,6 +119,15 @@ size_t tunnel_endpoints(const struct tunnel *t, struct tunnel_endpoint *out, siz
 
 /* Gives the host a packet of one of our services. False: there is no device, or it is full. */
 bool tunnel_write_host(struct tunnel *t, struct bytes packet);
+
+/* Where, among our own addresses, peers' TCP is for services of this process: at most two. In force
+ * from the next tunnel_apply() on. */
+void tunnel_set_services(struct tunnel *t, const struct addrport *at, size_t n);
+/* A packet of ours, to the peer that has its destination. False: nobody has, or it cannot go. */
+bool tunnel_send(struct tunnel *t, struct bytes packet);
+/* May this peer send such a packet to us or through us? */
+struct ippkt;
+bool tunnel_peer_may_send(const struct tunnel *t, int64_t node_id, const struct ippkt *pkt);
 
 /* Counters as "name value sentence" lines. */
 struct buf;

@@ -202,6 +202,7 @@ static void set_gate(struct tunnel *t, const struct netmap *map, const struct pr
 		if (t->peers[i])
 			peers[i].node = netmap_peer_by_id(map, t->peers[i]->id);
 	fresh = gate_create(map, prefs, t->conf.lan, peers, t->peer_cap, t->flows, &t->conf.log);
+	gate_serve(fresh, t->services, t->service_count);
 	old = atomic_exchange_explicit(&t->gate, fresh, memory_order_acq_rel);
 	/* Data threads may be reading it. */
 	if (old)
@@ -250,6 +251,14 @@ bool tunnel_ping(struct tunnel *t, int64_t node_id, uint64_t token)
 	magic_ping(t->magic, loop_now(t->loop), p->owner, token);
 	tunnel_flush_magic(t);
 	return true;
+}
+
+bool tunnel_peer_may_send(const struct tunnel *t, int64_t node_id, const struct ippkt *pkt)
+{
+	const struct peer *p = tunnel_peer_by_id(t, node_id);
+
+	return p &&
+	       gate_allows(atomic_load_explicit(&t->gate, memory_order_acquire), p->owner, pkt);
 }
 
 static int64_t ms_ago(struct mono now, struct mono then)

@@ -195,6 +195,15 @@ static void take_echo(struct tunnel *t, uint32_t owner, struct bytes body)
 		take_answer(t, owner, TUNNEL_PING_ICMP, data, 0);
 }
 
+/* Where we serve peers, at the address that was asked; 0: not there. */
+static uint16_t port_at(const struct tunnel *t, struct ip ip)
+{
+	for (size_t i = 0; i < t->service_count; i++)
+		if (ip_equal(t->services[i].ip, ip))
+			return t->services[i].port;
+	return 0;
+}
+
 static void take_tsmp(struct tunnel *t, uint32_t owner, const struct ippkt *pkt, struct bytes body)
 {
 	struct peer *p = tunnel_peer_at(t, owner);
@@ -207,7 +216,7 @@ static void take_tsmp(struct tunnel *t, uint32_t owner, const struct ippkt *pkt,
 	case TSMP_PING:
 		/* As long as the question, so nobody gains by asking for somebody else. */
 		m.type = TSMP_PONG;
-		m.peerapi_port = 0;
+		m.peerapi_port = port_at(t, pkt->dst);
 		send_to(t, owner, bytes_of(answer, tsmp_encode(answer, &m, pkt->dst, pkt->src)));
 		return;
 	case TSMP_PONG:

@@ -45,6 +45,8 @@ struct tunnel {
 	struct portmapper *ports;
 	struct filter_flows *flows;
 	_Atomic(struct gate *) gate;
+	struct addrport services[GATE_SERVICES_MAX];
+	size_t service_count;
 	struct io_watch dp_watch;
 	struct io_timer dp_timer, magic_timer, watch_timer, netcheck_timer;
 	struct mono last_send;

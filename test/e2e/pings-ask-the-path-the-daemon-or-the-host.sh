@@ -28,8 +28,8 @@ closed() { ! ping4 alice "$b"; }
 check "shields go up" wait_for 5 closed
 check "TSMP is answered behind shields" pong TSMP --tsmp bob
 check_not "ICMP is not" weft alice ping --c 1 --icmp bob
-check "nothing is answered where the PeerAPI would be" sh -c \
-	'"$0" --socket "$1" ping --c 1 --peerapi bob 2>&1 | grep -q "PeerAPI"' "$bin/weft" "$dir/alice.sock"
+peerapi() { weft alice ping --c 1 --peerapi bob 2>&1 | grep -q "via peerapi"; }
+check "by its PeerAPI" wait_for 15 peerapi
 stop bob
 check_not "nobody answers for a daemon that is gone" weft alice ping --c 1 --tsmp bob
 stop alice

@@ -67,7 +67,7 @@ static const struct opt ping_opts[] = {
 	{ "c", OPT_INT, offsetof(struct cli_ping_options, count), "10", "N", "how many; 0: without end" },
 	{ "tsmp", OPT_FLAG, offsetof(struct cli_ping_options, tsmp), NULL, NULL, "through the tunnel, answered by the other daemon whatever its rules" },
 	{ "icmp", OPT_FLAG, offsetof(struct cli_ping_options, icmp), NULL, NULL, "through the tunnel, answered by the other host when rules allow it" },
-	{ "peerapi", OPT_FLAG, offsetof(struct cli_ping_options, peerapi), NULL, NULL, "not part of this version" },
+	{ "peerapi", OPT_FLAG, offsetof(struct cli_ping_options, peerapi), NULL, NULL, "ask its PeerAPI: do programs get through?" },
 	{ "until-direct", OPT_FLAG, offsetof(struct cli_ping_options, until_direct), "true", NULL, "stop when the way is direct" },
 };
 

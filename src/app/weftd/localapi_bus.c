@@ -9,8 +9,10 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "base/text.h"
+#include "io/httpc.h"
 #include "io/loop.h"
 #include "node/netmap.h"
+#include "node/peerapi_at.h"
 #include "node/prefs.h"
 
 enum mask {
@@ -235,6 +237,9 @@ struct pinging {
 	struct localapi *api;
 	struct http_exchange *x;
 	char ip[IP_TEXT_MAX], name[256];
+	char url[PEERAPI_URL_MAX]; /* of a PeerAPI ping */
+	struct http_fetch *fetch;
+	struct mono started;
 };
 
 static void reply_ping(struct http_exchange *x, const struct node *n, const struct pinging *p,
@@ -266,9 +271,69 @@ static void reply_ping(struct http_exchange *x, const struct node *n, const stru
 		json_key(&o, "PeerAPIPort");
 		json_put_i64(&o, r->peerapi_port);
 	}
+	if (*p->url)
+		put_text_or_null(&o, "PeerAPIURL", p->url);
 	json_close_object(&o);
 	localapi_reply_json(x, 200, &json);
 }
+
+/* ---- does its PeerAPI answer? ---- */
+
+static void on_fetched(void *arg, unsigned status, struct bytes body, const struct err *err)
+{
+	struct pinging *p = arg;
+	struct tunnel_ping r = { .latency_ns =
+				     loop_now(node_loop(p->api->node)).ns - p->started.ns };
+	char text[64];
+
+	(void)body;
+	http_on_gone(p->x, NULL, NULL);
+	(void)snprintf(text, sizeof(text), "HTTP status %u", status);
+	if (err->code != ERR_NONE)
+		reply_ping(p->x, p->api->node, p, NULL, err->text);
+	else if (status != 200)
+		reply_ping(p->x, p->api->node, p, NULL, text);
+	else
+		reply_ping(p->x, p->api->node, p, &r, "");
+	mem_free(p);
+}
+
+static void on_fetch_gone(void *arg)
+{
+	struct pinging *p = arg;
+
+	http_fetch_cancel(p->fetch);
+	mem_free(p);
+}
+
+/* Takes p. */
+static void ping_peerapi(struct pinging *p, const struct tailcfg_node *n)
+{
+	struct http_fetch_conf conf = { .method = "HEAD",
+					.url = p->url,
+					.timeout_ms = PING_TIMEOUT_MS,
+					.on_done = on_fetched,
+					.arg = p };
+	struct addrport at;
+	struct err err;
+
+	if (!peerapi_of(netmap_self(node_map(p->api->node)), n, &at)) {
+		reply_ping(p->x, p->api->node, p, NULL, "the peer has no PeerAPI");
+		mem_free(p);
+		return;
+	}
+	(void)peerapi_url(at, p->url);
+	p->started = loop_now(node_loop(p->api->node));
+	p->fetch = http_fetch(node_loop(p->api->node), &conf, &err);
+	if (p->fetch) {
+		http_on_gone(p->x, on_fetch_gone, p);
+		return;
+	}
+	reply_ping(p->x, p->api->node, p, NULL, err.text);
+	mem_free(p);
+}
+
+/* ---- does it answer, and which way? ---- */
 
 static void on_result(struct node_ping *np, const struct tunnel_ping *r)
 {
@@ -303,7 +368,7 @@ void localapi_ping(struct localapi *a, struct http_exchange *x, const struct htt
 	const struct netmap *map = node_map(a->node);
 	const struct tailcfg_node *n;
 	struct pinging *p;
-	enum tunnel_ping_kind kind;
+	enum tunnel_ping_kind kind = TUNNEL_PING_DISCO;
 	char type[16] = "";
 	struct err err;
 	struct ip ip;
@@ -314,11 +379,8 @@ void localapi_ping(struct localapi *a, struct http_exchange *x, const struct htt
 		http_reply_text(x, 400, "invalid 'ip' parameter\n");
 		goto drop;
 	}
-	if (!ping_kind(type, &kind)) {
-		localapi_reply_error(x, 500,
-				     !strcmp(type, "peerapi")
-					 ? "this daemon does not ask other nodes' PeerAPI"
-					 : "the type of a ping is disco, TSMP or ICMP");
+	if (strcmp(type, "peerapi") != 0 && !ping_kind(type, &kind)) {
+		localapi_reply_error(x, 500, "the type of a ping is disco, TSMP, ICMP or peerapi");
 		goto drop;
 	}
 	n = map ? netmap_node_by_ip(map, ip) : NULL;
@@ -336,6 +398,10 @@ void localapi_ping(struct localapi *a, struct http_exchange *x, const struct htt
 	}
 	p->api = a;
 	p->x = x;
+	if (!strcmp(type, "peerapi")) {
+		ping_peerapi(p, n);
+		return;
+	}
 	p->ping.on_result = on_result;
 	/* The result may come before this returns only in the next turn: magic queues it. */
 	http_on_gone(x, on_ping_gone, p);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "node/hostinfo.h"
 #include "node/netmap.h"
+#include "node/peerapi_at.h"
 #include "node/prefs.h"
 #include "node/routes.h"
 #include "node/routes_health.h"
@@ -113,6 +114,29 @@ static void own_addresses(struct json_out *o, const struct node *n, bool self)
 	json_close_array(o);
 }
 
+/* Ourselves: every one. A peer: the one that we would use. */
+static void peerapi_urls(struct json_out *o, const struct node *n, const struct tailcfg_node *p,
+			 bool self)
+{
+	struct addrport v[PEERAPI_ADDRESSES_MAX];
+	char url[PEERAPI_URL_MAX];
+	size_t count = 0;
+
+	if (self)
+		count = node_peerapi(n, v);
+	else if (p && node_map(n) && peerapi_of(netmap_self(node_map(n)), p, &v[0]))
+		count = 1;
+	json_key(o, "PeerAPIURL");
+	if (!count) {
+		json_put_null(o);
+		return;
+	}
+	json_open_array(o);
+	for (size_t i = 0; i < count; i++)
+		json_put_cstr(o, peerapi_url(v[i], url));
+	json_close_array(o);
+}
+
 static void put_identity(struct json_out *o, const struct node *n, const struct tailcfg_node *p,
 			 bool self)
 {
@@ -190,8 +214,7 @@ static void put_node(struct json_out *o, const struct node *n, const struct tail
 	      peer && node_map(n) && routes_exit_node(node_map(n), node_prefs(n)) == peer);
 	truth(o, "ExitNodeOption", p && routes_is_exit_option(p));
 	truth(o, "Active", s.active);
-	json_key(o, "PeerAPIURL");
-	json_put_null(o);
+	peerapi_urls(o, n, p, self);
 	number(o, "TaildropTarget", 0);
 	text(o, "NoFileSharingReason", "");
 	if (self && p)

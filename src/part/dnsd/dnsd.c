@@ -117,11 +117,11 @@ static void on_asked(struct client *c, struct bytes message)
 	copy.on_answer(copy.arg, message);
 }
 
-struct dnsd_asking *dnsd_ask(struct dnsd *d, struct bytes message,
-			     void (*on_answer)(void *arg, struct bytes message), void *arg)
+struct dnsd_asking *dnsd_ask_for(struct dnsd *d, const struct addrport *from, struct bytes message,
+				 void (*on_answer)(void *arg, struct bytes message), void *arg)
 {
 	struct dnsd_asking *a = mem_alloc(sizeof(*a));
-	struct dns_client client = { .addr = { ip_v4(127, 0, 0, 1), 0 }, .tcp = true };
+	struct dns_client client = { .addr = *from, .tcp = true };
 
 	a->d = d;
 	a->on_answer = on_answer;
@@ -132,6 +132,14 @@ struct dnsd_asking *dnsd_ask(struct dnsd *d, struct bytes message,
 	dns_input_query(d->engine, loop_now(d->loop), &client, message);
 	dnsd_pump(d);
 	return a;
+}
+
+struct dnsd_asking *dnsd_ask(struct dnsd *d, struct bytes message,
+			     void (*on_answer)(void *arg, struct bytes message), void *arg)
+{
+	const struct addrport self = { ip_v4(127, 0, 0, 1), 0 };
+
+	return dnsd_ask_for(d, &self, message, on_answer, arg);
 }
 
 void dnsd_ask_cancel(struct dnsd_asking *a)

@@ -69,6 +69,9 @@ void dnsd_input_stream(struct dnsd *d, struct stream *s, const struct addrport *
 /* A question of this process: a whole message. on_answer comes once, perhaps from inside. */
 struct dnsd_asking *dnsd_ask(struct dnsd *d, struct bytes message,
 			     void (*on_answer)(void *arg, struct bytes message), void *arg);
+/* The same for somebody else, whose address the limits are for. */
+struct dnsd_asking *dnsd_ask_for(struct dnsd *d, const struct addrport *from, struct bytes message,
+				 void (*on_answer)(void *arg, struct bytes message), void *arg);
 void dnsd_ask_cancel(struct dnsd_asking *a); /* not after on_answer */
 
 const struct dns *dnsd_engine(const struct dnsd *d);

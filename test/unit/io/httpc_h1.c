@@ -55,6 +55,29 @@ TEST(httpc_h1_calls_one_after_the_other)
 	site_fini(&site);
 }
 
+/* Its answer tells the length of a body that does not come. */
+TEST(httpc_h1_head_has_no_body)
+{
+	struct site site;
+	struct answer a, b;
+	struct httpc *c;
+
+	site_init(&site, NULL);
+	answer_init(&a);
+	answer_init(&b);
+	c = httpc_create(site_connect(&site, HTTPD_H1), false, NULL, NULL);
+	answer_call(&a, c, "HEAD", "/hello", bytes_of(NULL, 0));
+	answer_call(&b, c, "GET", "/hello", bytes_of(NULL, 0));
+	site_turns(&site, 10);
+	CHECK(a.done == 1 && a.err.code == ERR_NONE && a.status == 200);
+	CHECK_INT(a.body.n, 0);
+	CHECK(b.done == 1 && b.body.n > 0);
+	httpc_destroy(c);
+	answer_fini(&a);
+	answer_fini(&b);
+	site_fini(&site);
+}
+
 /* Large pieces take another way out of the server than small ones, chunked or not. */
 TEST(httpc_h1_large_pieces_and_pause)
 {
