@@ -51,10 +51,25 @@ static struct wg_time wg_now(const struct tunnel *t)
 	return (struct wg_time){ loop_now(t->loop), wall_now() };
 }
 
+/* Not from on_route() itself, which may be called while the machine hands out a datagram. */
+static void retry_handshakes(struct tunnel *t)
+{
+	struct wg_peer_id id;
+
+	list_each_safe (it, &t->retries) {
+		struct peer *p = list_entry(it, struct peer, retry);
+
+		list_remove(&p->retry);
+		if (wg_peer_of_owner(t->wg, p->owner, &id))
+			wg_peer_retry(t->wg, wg_now(t), id);
+	}
+}
+
 void tunnel_turn(struct tunnel *t)
 {
 	if (!t->dp)
 		return;
+	retry_handshakes(t);
 	datapath_turn(t->dp, wg_now(t));
 	if (t->dp)
 		io_timer_at(t->loop, &t->dp_timer, datapath_deadline(t->dp));
@@ -239,6 +254,11 @@ bool tunnel_send(struct tunnel *t, struct bytes packet)
 
 /* ---- events of paths and relays ---- */
 
+static bool leads_somewhere(const struct datapath_path *p)
+{
+	return p->addr.ip.family || p->relay;
+}
+
 static void on_route(void *arg, uint32_t owner, const struct magic_route *route)
 {
 	struct tunnel *t = arg;
@@ -246,7 +266,14 @@ static void on_route(void *arg, uint32_t owner, const struct magic_route *route)
 				      .relay = (uint32_t)route->region,
 				      .trusted_until = route->trusted_until };
 
+	const struct datapath_path before = datapath_path_of(t->dp, owner);
+	struct peer *p = tunnel_peer_at(t, owner);
+
 	datapath_set_path(t->dp, owner, &path);
+	if (p && !leads_somewhere(&before) && leads_somewhere(&path) && list_is_empty(&p->retry)) {
+		list_append(&t->retries, &p->retry);
+		io_timer_at(t->loop, &t->dp_timer, loop_now(t->loop));
+	}
 	t->conf.on_live(t->conf.arg);
 }
 
@@ -538,6 +565,7 @@ struct tunnel *tunnel_create(struct loop *loop, const struct tunnel_conf *conf, 
 	t->conf = *conf;
 	t->rng = rng_system();
 	t->udp4.fd = t->udp6.fd = t->tun.fd = -1;
+	list_init(&t->retries);
 	io_timer_init(&t->magic_timer, on_magic_timer);
 	io_timer_init(&t->dp_timer, on_dp_timer);
 	io_timer_init(&t->watch_timer, on_watch_timer);

@@ -72,6 +72,7 @@ static void remove_peer(struct tunnel *t, struct peer *p)
 	datapath_forget(t->dp, p->owner);
 	(void)map_remove(&t->by_key, tunnel_peer_key(p));
 	(void)map_remove(&t->by_id, id_key(p));
+	list_remove(&p->retry);
 	t->peers[p->owner] = NULL;
 	t->free_owners[t->free_count++] = p->owner;
 	mem_free(p);
@@ -95,6 +96,7 @@ static struct peer *add_peer(struct tunnel *t, const struct tailcfg_node *n)
 	if (owner == WG_OWNER_NONE)
 		return NULL;
 	p = mem_alloc(sizeof(*p));
+	list_init(&p->retry);
 	p->owner = owner;
 	p->id = n->id;
 	p->key = n->key;

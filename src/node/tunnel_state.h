@@ -24,7 +24,8 @@ struct peer { /* somebody we may talk to: not expired, with a disco key or a rel
 	uint32_t owner;
 	int64_t id;
 	struct key key, disco;
-	bool watching; /* the datapath will tell us about the next packet to it */
+	struct list retry; /* in tunnel.retries: its first way out has just appeared */
+	bool watching;     /* the datapath will tell us about the next packet to it */
 	struct mono last_send;
 	struct tunnel_reject reject;
 	struct mono rejected_at;
@@ -50,6 +51,7 @@ struct tunnel {
 	struct io_watch dp_watch;
 	struct io_timer dp_timer, magic_timer, watch_timer, netcheck_timer;
 	struct mono last_send;
+	struct list retries; /* of peers */
 
 	struct netmap *map;  /* as applied, or NULL */
 	struct peer **peers; /* by owner number; NULL: free */

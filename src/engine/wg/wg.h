@@ -121,6 +121,8 @@ void wg_peer_set_keepalive(struct wg *wg, struct wg_peer_id id, uint16_t seconds
 void wg_peer_nudge(struct wg *wg, struct wg_peer_id id);
 /* Starts a handshake now unless one began in the last 5 s. */
 void wg_peer_handshake(struct wg *wg, struct wg_time now, struct wg_peer_id id);
+/* An initiation that waits for its answer had no way out, and now there is one: sends another. */
+void wg_peer_retry(struct wg *wg, struct wg_time now, struct wg_peer_id id);
 
 struct wg_peer_status {
 	struct key public_key;

@@ -263,6 +263,18 @@ void wg_peer_handshake(struct wg *wg, struct wg_time now, struct wg_peer_id id)
 	wg_settle(wg);
 }
 
+void wg_peer_retry(struct wg *wg, struct wg_time now, struct wg_peer_id id)
+{
+	struct wg_peer *p = wg_peer_get(wg, id);
+
+	wg_enter(wg, now);
+	if (p && p->initiating) {
+		p->last_initiation = (struct mono){ 0 };
+		wg_handshake_initiate(wg, now, p, true);
+	}
+	wg_settle(wg);
+}
+
 bool wg_peer_status(const struct wg *wg, struct mono now, struct wg_peer_id id,
 		    struct wg_peer_status *out)
 {

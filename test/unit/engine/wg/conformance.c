@@ -493,6 +493,24 @@ TEST(retries_are_fresh)
 	court_close(&c);
 }
 
+TEST(a_try_that_had_no_way_out_is_repeated_at_once)
+{
+	uint8_t first[148];
+	struct court c;
+
+	court_open(&c, NULL);
+	wg_peer_retry(c.wg, c.now, c.peer);
+	CHECK(!fetch(&c)); /* nothing waits */
+	wg_peer_handshake(c.wg, c.now, c.peer);
+	CHECK(fetch(&c) && judge_take_initiation(&c.judge, c.out, c.out_n));
+	memcpy(first, c.out, sizeof(first));
+	pass_ms(&c, 100);
+	wg_peer_retry(c.wg, c.now, c.peer);
+	CHECK(fetch(&c) && judge_take_initiation(&c.judge, c.out, c.out_n));
+	CHECK(memcmp(first + 8, c.out + 8, 32) != 0);
+	court_close(&c);
+}
+
 TEST(an_answer_to_an_older_try_is_refused)
 {
 	uint8_t old[92], new[92];
