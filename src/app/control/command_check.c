@@ -52,10 +52,10 @@ static int check_options(const struct verb *v, const struct command *cmd)
 
 		if (!bytes_equal_str(name, "tailnet") && !speaks_of(v->args, name) &&
 		    !speaks_of(v->says, name))
-			return err_set(cmd->err, ERR_USAGE,
-				       "`%s %s` has no option --%.*s; usage: weft-control %s %s %s",
-				       v->noun, v->name, BYTES_FMT(name), v->noun, v->name,
-				       v->args);
+			return err_set(
+			    cmd->err, ERR_USAGE,
+			    "`%s %s` has no option --%.*s; `weft-control %s --help` says more",
+			    v->noun, v->name, BYTES_FMT(name), v->noun);
 	}
 	return 0;
 }
@@ -77,8 +77,9 @@ int command_check(const struct verb *v, const struct command *cmd)
 			       v->name, v->args);
 	if (command_args(cmd) > most)
 		return err_set(cmd->err, ERR_USAGE,
-			       "'%.*s' is one word too many; usage: weft-control %s %s %s",
-			       BYTES_FMT(command_word(cmd, most)), v->noun, v->name, v->args);
+			       "'%.*s' is one word too many: weft-control %s %s%s%s",
+			       BYTES_FMT(command_word(cmd, most)), v->noun, v->name,
+			       v->args[0] ? " " : "", v->args);
 	return 0;
 }
 
@@ -99,8 +100,9 @@ static int take_argv(struct command *cmd, int argc, char **argv)
 			return err_set(cmd->err, ERR_USAGE, "too many options");
 		name = bytes_of(text.p + 2, strcspn(argv[i] + 2, "="));
 		cmd->options[cmd->n_options++].name = name;
-		if (text.n == name.n + 2 && !command_is_flag(name))
-			i++;
+		if (text.n == name.n + 2 && !command_is_flag(name) && ++i == argc)
+			return err_set(cmd->err, ERR_USAGE, "--%.*s needs a value",
+				       BYTES_FMT(name));
 	}
 	return 0;
 }

@@ -63,6 +63,7 @@ TEST(what_no_command_takes_is_named)
 		{ "nodes delete 1 2", "'2'" },
 		{ "keys create --user bob --reusabel yes", "--reusabel" },
 		{ "users create", "usage: weft-control users create LOGIN" },
+		{ "users create bob --name", "--name needs a value" },
 		{ "", "--help" },
 	};
 	struct err err;
