@@ -152,7 +152,7 @@ static int unknown_option(const struct opt *opts, size_t n, struct bytes name, s
 	for (size_t i = 0; i < n; i++) {
 		size_t d = text_distance(name, bytes_str(opts[i].name));
 
-		if (d < least) {
+		if (d < least && d < name.n) {
 			least = d;
 			best = opts[i].name;
 		}
@@ -219,7 +219,7 @@ const struct opt_command *opt_find_command(const struct opt_program *p, const ch
 
 		if (d == 0)
 			return &p->commands[i];
-		if (d < least) {
+		if (d < least && d < strlen(name)) {
 			least = d;
 			best = p->commands[i].name;
 		}

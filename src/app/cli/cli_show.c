@@ -235,6 +235,10 @@ int cli_ping(void *context, const void *values, int argc, char **argv)
 		(void)fprintf(stderr, "weft: there is no node '%s'\n", argv[0]);
 		return 1;
 	}
+	if (node == json_get(a.json, "Self")) {
+		(void)printf("%s is this node\n", argv[0]);
+		return 0;
+	}
 	for (int64_t i = 0; o->count == 0 || i < o->count; i++) {
 		int got = ping_once(cli, first_ip(cli, node), type, &err);
 

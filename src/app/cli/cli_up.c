@@ -100,11 +100,14 @@ static int read_key(const char *given, char out[KEY_MAX], struct err *err)
 	int ret = 0;
 
 	if (bytes_has_prefix(text, "file:")) {
-		if (file_read(given + 5, KEY_MAX, &file, err) < 0)
+		text = bytes_from(text, 5);
+		if (text.n && file_read(given + 5, KEY_MAX, &file, err) < 0)
 			return err_wrap(err, "read the auth key");
 		text = text_trim(buf_bytes(&file));
 	}
-	if (!bytes_to_cstr(text, out, KEY_MAX))
+	if (!text.n)
+		ret = err_set(err, ERR_USAGE, "the auth key is empty: give KEY or file:PATH");
+	else if (!bytes_to_cstr(text, out, KEY_MAX))
 		ret = err_set(err, ERR_USAGE, "the auth key is too long");
 	if (file.p)
 		secret_wipe(file.p, file.n);

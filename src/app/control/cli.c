@@ -219,6 +219,20 @@ static void print_table(struct bytes body)
 	arena_fini(&arena);
 }
 
+static void print_no_answer(const struct err *err, const char *socket_path)
+{
+	if (err->sys == EACCES || err->sys == EPERM)
+		(void)fprintf(stderr,
+			      "weft-control: only root and the server's own user may do this: %s\n",
+			      err->text);
+	else
+		(void)fprintf(
+		    stderr,
+		    "weft-control: the server does not answer on %s: %s; is `weft-control "
+		    "serve` running, with the same configuration?\n",
+		    socket_path, err->text);
+}
+
 struct remote { /* a server elsewhere, and the credential for it */
 	const char *url, *token_file, *ca_file;
 	char token[256];
@@ -247,10 +261,7 @@ static int print_answer(struct answer *a, bool as_json, const char *socket_path,
 		return 1;
 	}
 	if (a->err.code != ERR_NONE) {
-		(void)fprintf(stderr,
-			      "weft-control: the server does not answer on %s: %s\n"
-			      "Is `weft-control serve` running, with the same configuration?\n",
-			      socket_path, a->err.text);
+		print_no_answer(&a->err, socket_path);
 		return 1;
 	}
 	if (a->status != 200) {
@@ -388,8 +399,9 @@ static bool take_format(int *argc, char **argv, bool *as_json)
 	int kept = 0;
 
 	for (int i = 0; i < *argc; i++) {
-		if (strcmp(argv[i], "-o") == 0 && i + 1 < *argc) {
-			i++;
+		if (strcmp(argv[i], "-o") == 0) {
+			if (++i == *argc)
+				return false;
 			if (strcmp(argv[i], "json") != 0 && strcmp(argv[i], "table") != 0)
 				return false;
 			*as_json = strcmp(argv[i], "json") == 0;
@@ -401,20 +413,27 @@ static bool take_format(int *argc, char **argv, bool *as_json)
 	return true;
 }
 
-void cli_usage(void)
+/* Of one noun when the first word is one. */
+void cli_usage(const char *first)
 {
+	struct bytes noun = bytes_str(first ? first : "");
 	struct buf b;
 
 	buf_init(&b, 1 << 16);
 	(void)buf_append_str(
 	    &b,
 	    "usage: weft-control [--config FILE] COMMAND [-o table|json] [--tailnet NAME]\n"
-	    "       weft-control --url URL [--token-file FILE] [--ca-file FILE] COMMAND ...\n\n"
-	    "  serve                                                  run the server\n"
-	    "  config   check|show                                    read the configuration\n"
-	    "  database import FILE                                   fill the configured, empty"
-	    " database\n");
-	command_usage(&b);
+	    "       weft-control --url URL [--token-file FILE] [--ca-file FILE] COMMAND ...\n\n");
+	if (!command_is_noun(noun)) {
+		noun = (struct bytes){ 0 };
+		(void)buf_append_str(
+		    &b, "  serve                                                  run the server\n"
+			"  config   check|show                                    read the "
+			"configuration\n"
+			"  database import FILE                                   fill the "
+			"configured, empty database\n");
+	}
+	command_usage(&b, noun);
 	printf("%s", buf_cstr(&b));
 	buf_fini(&b);
 }
@@ -459,6 +478,10 @@ int cli_run(struct loop *loop, const struct config *conf, int argc, char **argv)
 		(void)fprintf(stderr,
 			      "weft-control: --url, --token-file and --ca-file take a value, "
 			      "and a command follows\n");
+		return 2;
+	}
+	if (command_check_argv(argc, argv, &a.err) < 0) {
+		(void)fprintf(stderr, "weft-control: %s\n", a.err.text);
 		return 2;
 	}
 	if (remote.url && read_token(&remote) < 0)

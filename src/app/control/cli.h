@@ -10,4 +10,5 @@ struct loop;
 
 /* Exit code. argv starts with the noun; -o table|json is taken out. */
 int cli_run(struct loop *loop, const struct config *conf, int argc, char **argv);
-void cli_usage(void);
+/* All commands, or those of the noun that first is. NULL: all. */
+void cli_usage(const char *first);

@@ -80,7 +80,7 @@ size_t command_table(struct arena *arena, struct opt_command *out, size_t max)
 	return count;
 }
 
-void command_usage(struct buf *out)
+void command_usage(struct buf *out, struct bytes noun)
 {
 	struct table t[TABLES];
 	size_t n = tables(t);
@@ -89,12 +89,26 @@ void command_usage(struct buf *out)
 		for (size_t j = 0; j < t[i].n; j++) {
 			const struct verb *v = &t[i].verbs[j];
 
+			if (noun.n && !bytes_equal_str(noun, v->noun))
+				continue;
 			(void)buf_printf(out, "  %-13s %-10s %-34s %s\n", v->noun, v->name, v->args,
 					 v->says);
 		}
 }
 
-static int no_such(struct command *cmd)
+bool command_is_noun(struct bytes noun)
+{
+	struct table t[TABLES];
+	size_t n = tables(t);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < t[i].n; j++)
+			if (bytes_equal_str(noun, t[i].verbs[j].noun))
+				return true;
+	return false;
+}
+
+static void no_such(struct command *cmd)
 {
 	struct table t[TABLES];
 	size_t n = tables(t), distance = 4;
@@ -112,9 +126,29 @@ static int no_such(struct command *cmd)
 			}
 		}
 	if (best)
-		return err_set(cmd->err, ERR_USAGE, "no such command; did you mean `%s %s`?",
-			       best->noun, best->name);
-	return err_set(cmd->err, ERR_USAGE, "no such command; `weft-control --help` lists them");
+		(void)err_set(
+		    cmd->err, ERR_USAGE, "there is no command '%.*s %.*s'; did you mean `%s %s`?",
+		    BYTES_FMT(cmd->words[0]), BYTES_FMT(cmd->words[1]), best->noun, best->name);
+	else
+		(void)err_set(cmd->err, ERR_USAGE,
+			      "there is no command '%.*s %.*s'; `weft-control --help` lists them",
+			      BYTES_FMT(cmd->words[0]), BYTES_FMT(cmd->words[1]));
+}
+
+const struct verb *command_verb(struct command *cmd)
+{
+	const struct verb *v;
+
+	if (cmd->n_words == 1)
+		cmd->words[cmd->n_words++] = bytes_str("list");
+	if (cmd->n_words < 2) {
+		(void)err_set(cmd->err, ERR_USAGE, "say what: `weft-control --help` lists it all");
+		return NULL;
+	}
+	v = find(cmd->words[0], cmd->words[1]);
+	if (!v)
+		no_such(cmd);
+	return v;
 }
 
 /* From afar a credential's scopes decide, and its network is the only one. */
@@ -145,23 +179,20 @@ static struct tailnet *tailnet_of(const struct command *cmd, struct bytes wish)
 int command_run(struct command *cmd)
 {
 	struct bytes wish = command_option(cmd, "tailnet");
-	const struct verb *v;
+	const struct verb *v = command_verb(cmd);
 
-	if (cmd->n_words == 1)
-		cmd->words[cmd->n_words++] = bytes_str("list");
-	if (cmd->n_words < 2)
-		return err_set(cmd->err, ERR_USAGE, "say what: `weft-control --help` lists it all");
+	if (!v || command_check(v, cmd) < 0)
+		return -1;
 	cmd->tailnet = tailnet_of(cmd, wish);
 	if (!cmd->tailnet)
 		return err_set(cmd->err, ERR_USAGE, "there is no tailnet %.*s", BYTES_FMT(wish));
-	v = find(cmd->words[0], cmd->words[1]);
-	if (!v)
-		return no_such(cmd);
-	if (command_args(cmd) < v->min_words)
-		return err_set(cmd->err, ERR_USAGE, "usage: weft-control %s %s %s", v->noun,
-			       v->name, v->args);
 	if (may_run(cmd, v) < 0)
 		return -1;
+	/* What fed the pipe has failed; nobody means to replace a policy by nothing. */
+	if (v->reads_input && v->min_words == 0 && !text_trim(cmd->input).n)
+		return err_set(cmd->err, ERR_USAGE,
+			       "`%s %s` reads a file or standard input, and that was empty",
+			       v->noun, v->name);
 	return v->run(cmd);
 }
 

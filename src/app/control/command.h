@@ -46,8 +46,11 @@ struct command {
 int command_take_argv(struct command *cmd, const struct json *argv);
 /* -1 with a sentence for the person; ERR_AUTH: the limits say no. */
 int command_run(struct command *cmd);
-/* The table as usage text. */
-void command_usage(struct buf *out);
+/* Is argv a command, with options and words it takes? -1 with a sentence; nothing is done. */
+int command_check_argv(int argc, char **argv, struct err *err);
+/* The table as usage text: of one noun, or with {0} all of it. */
+void command_usage(struct buf *out, struct bytes noun);
+bool command_is_noun(struct bytes noun);
 /* The table for man page and completion; names in the arena. Returns how many. */
 size_t command_table(struct arena *arena, struct opt_command *out, size_t max);
 /* Does this verb read standard input? */

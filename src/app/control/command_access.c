@@ -270,7 +270,7 @@ const struct verb command_access[] = {
 	{ "api-keys", "create", "--user LOGIN | --scopes S,... [...]", "make one: --expiry 30d --tags T,... --description D", 0, false, keys_create, SCOPE_API_TOKENS, true },
 	{ "api-keys", "revoke", "ID", "it opens nothing from now on", 1, false, keys_revoke, SCOPE_API_TOKENS, true },
 	{ "oauth-clients", "list", "", "programs that mint their own tokens", 0, false, clients_list, SCOPE_OAUTH_KEYS, false },
-	{ "oauth-clients", "create", "--scopes S,... [--tags T,...]", "make one", 0, false, clients_create, SCOPE_OAUTH_KEYS, true },
+	{ "oauth-clients", "create", "--scopes S,... [--tags T,...] [--description D]", "make one", 0, false, clients_create, SCOPE_OAUTH_KEYS, true },
 	{ "oauth-clients", "revoke", "ID", "with every token it minted", 1, false, clients_revoke, SCOPE_OAUTH_KEYS, true },
 	{ "users", "link", "LOGIN SUBJECT", "this user is that person at the identity provider", 2, false, users_link, SCOPE_NONE, false },
 	{ "groups", "list", "", "groups of the identity provider and who is in them", 0, false, groups_list, SCOPE_USERS, false },

@@ -33,8 +33,15 @@ static int apply(struct command *cmd, struct bytes text, const char *action)
 	if (core_set_policy(cmd->c, cmd->tailnet, text, cmd->actor, cmd->err) < 0)
 		return -1;
 	core_audit(cmd->c, cmd->tailnet, cmd->actor, action, cmd->tailnet->name, "");
-	put_text_object(cmd->out, "result", bytes_str("the policy is in force"));
+	put_text_object(cmd->out, "result",
+			bytes_str(text.n ? "the policy is in force" : "no policy is in force"));
 	return 0;
+}
+
+/* As in a new network. An empty `policy set` is refused: most often the pipe's other end failed. */
+static int policy_remove(struct command *cmd)
+{
+	return apply(cmd, (struct bytes){ 0 }, "policy.remove");
 }
 
 static int policy_set(struct command *cmd)
@@ -165,6 +172,7 @@ static int server_status(struct command *cmd)
 const struct verb command_network[] = {
 	{ "policy", "get", "", "the policy in force", 0, false, policy_get, SCOPE_POLICY_FILE, false },
 	{ "policy", "set", "[FILE]", "check it and put it in force", 0, true, policy_set, SCOPE_POLICY_FILE, true },
+	{ "policy", "remove", "", "have none: people are strangers, the devices of one see each other", 0, false, policy_remove, SCOPE_POLICY_FILE, true },
 	{ "policy", "check", "[FILE]", "check it only", 0, true, policy_check, SCOPE_POLICY_FILE, false },
 	{ "policy", "explain", "SRC DST[:PORT][/PROTO]", "allowed or not, by which line, through what", 2, false, policy_explain_why, SCOPE_POLICY_FILE, false },
 	{ "policy", "preview", "NODE|LOGIN", "what one node gets; the rules that name a user", 1, false, policy_preview, SCOPE_POLICY_FILE, false },

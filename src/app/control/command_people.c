@@ -375,7 +375,7 @@ const struct verb command_people[] = {
 	{ "users", "role", "LOGIN ROLE", "change a role", 2, false, users_role, SCOPE_NONE, false },
 	{ "users", "password", "LOGIN < FILE", "set the password for the login page", 1, true, users_password, SCOPE_NONE, false },
 	{ "keys", "list", "", "auth keys, without their secrets", 0, false, keys_list, SCOPE_AUTH_KEYS, false },
-	{ "keys", "create", "--user LOGIN | --tags T,... [...]", "make one: --reusable --ephemeral --preauthorized --expiry 24h", 0, false, keys_create, SCOPE_ALL, true },
+	{ "keys", "create", "--user LOGIN | --tags T,...", "make one: --reusable --ephemeral --preauthorized --expiry 24h --description TEXT", 0, false, keys_create, SCOPE_ALL, true },
 	{ "keys", "revoke", "ID", "no new nodes by this key", 1, false, keys_revoke, SCOPE_AUTH_KEYS, true },
 	{ "keys", "delete", "ID", "forget a key", 1, false, keys_delete, SCOPE_AUTH_KEYS, true },
 	{ "tailnets", "list", "", "the networks of this server", 0, false, tailnets_list, SCOPE_NONE, false },

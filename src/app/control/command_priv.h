@@ -31,6 +31,10 @@ static inline size_t command_args(const struct command *cmd)
 {
 	return cmd->n_words - 2;
 }
+/* The entry of the table; a lone noun means its list. NULL with a sentence. */
+const struct verb *command_verb(struct command *cmd);
+/* Options and number of words against args and says of the table. */
+int command_check(const struct verb *v, const struct command *cmd);
 /* {NULL, 0} when it was not given. */
 struct bytes command_option(const struct command *cmd, const char *name);
 bool command_has(const struct command *cmd, const char *name);

@@ -110,10 +110,24 @@ static const struct opt *opt_find(struct bytes name)
 	return NULL;
 }
 
+/* A file that was named by mistake may hold secrets: what is no key is not repeated. */
+static bool looks_like_key(struct bytes name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if (!name.p[i] ||
+		    !strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-", name.p[i]))
+			return false;
+	return name.n > 0 && name.n < 32;
+}
+
 static int unknown(struct bytes name, struct err *err)
 {
 	const char *best = NULL;
 	size_t distance = 4;
+
+	if (!looks_like_key(name))
+		return err_set(err, ERR_USAGE,
+			       "needs `key: value`; `weft-control config show` lists the keys");
 
 	for (size_t i = 0; i < array_len(opts); i++) {
 		size_t d = text_distance(name, bytes_str(opts[i].name));

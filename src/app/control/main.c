@@ -34,6 +34,12 @@ static int complain(const struct err *err)
 	return 1;
 }
 
+static int misused(const char *sentence)
+{
+	(void)fprintf(stderr, "weft-control: %s\n", sentence);
+	return 2;
+}
+
 static int read_config(struct config *conf, const char *path, char *const *environment,
 		       struct err *err)
 {
@@ -206,11 +212,55 @@ static int database_command(const struct config *conf, int argc, char **argv)
 	return 0;
 }
 
-static int config_command(const struct config *conf, int argc, char **argv)
+static bool is_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+}
+
+static bool wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (is_help(argv[i]) && argv[i][0] == '-')
+			return true;
+	return argc && is_help(argv[0]);
+}
+
+/* Options that may stand before a command. */
+static bool is_ahead(const char *word)
+{
+	static const char *const names[] = { "-o", "--tailnet", "--url", "--token-file",
+					     "--ca-file" };
+
+	for (size_t i = 0; i < array_len(names); i++)
+		if (bytes_equal(bytes_of(word, strcspn(word, "=")), bytes_str(names[i])))
+			return true;
+	return false;
+}
+
+/* Before the table is asked: options in front, and the two commands that are not in it. */
+static int check_own(int argc, char **argv, struct err *err)
+{
+	if (argv[0][0] == '-' && !is_ahead(argv[0]))
+		return err_set(err, ERR_USAGE,
+			       "there is no option %s before a command; `weft-control --help` "
+			       "says what goes where",
+			       argv[0]);
+	if (strcmp(argv[0], "serve") == 0 && argc > 1)
+		return err_set(err, ERR_USAGE,
+			       "'%s' is one word too many: serve takes its settings from --config "
+			       "FILE, before it",
+			       argv[1]);
+	if (strcmp(argv[0], "config") == 0 &&
+	    (argc != 2 || (strcmp(argv[1], "check") != 0 && strcmp(argv[1], "show") != 0)))
+		return err_set(err, ERR_USAGE, "say `config check` or `config show`");
+	return 0;
+}
+
+static int config_command(const struct config *conf, char **argv)
 {
 	struct buf text;
 
-	if (argc > 1 && strcmp(argv[1], "check") == 0) {
+	if (strcmp(argv[1], "check") == 0) {
 		printf("the configuration is valid\n");
 		return 0;
 	}
@@ -283,21 +333,31 @@ int control_main(int argc, char **argv, char *const *environment)
 		return ret;
 	argc--;
 	argv++;
-	if (argc >= 2 && strcmp(argv[0], "--config") == 0) {
-		path = argv[1];
-		argc -= 2;
-		argv += 2;
+	if (argc && strncmp(argv[0], "--config=", 9) == 0) {
+		path = argv[0] + 9;
+		argc--;
+		argv++;
+	} else if (argc && strcmp(argv[0], "--config") == 0) {
+		path = argc > 1 ? argv[1] : NULL;
+		argc -= path ? 2 : 1;
+		argv += path ? 2 : 1;
+		if (!path)
+			return misused("--config needs a value: FILE");
 	}
-	if (!argc || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
-		cli_usage();
-		return argc ? 0 : 2;
+	if (wants_help(argc, argv)) {
+		cli_usage(is_help(argv[0]) ? argv[1] : argv[0]);
+		return 0;
 	}
+	if (!argc)
+		return misused("say what to do; `weft-control --help` lists it all");
+	if (check_own(argc, argv, &err) < 0)
+		return misused(err.text);
 	if (is_for_afar(argc, argv))
 		config_defaults(&conf);
 	else if (read_config(&conf, path, environment, &err) < 0)
 		return complain(&err);
 	if (strcmp(argv[0], "config") == 0)
-		return config_command(&conf, argc, argv);
+		return config_command(&conf, argv);
 	if (strcmp(argv[0], "database") == 0)
 		return database_command(&conf, argc, argv);
 	(void)signal(SIGPIPE, SIG_IGN);

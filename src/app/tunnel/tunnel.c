@@ -45,12 +45,12 @@ struct tunnel {
 };
 
 static const char usage[] =
-    "usage: weftd tunnel --config FILE [options]\n"
+    "usage: weftd tunnel [options] FILE\n"
     "\n"
     "Runs a WireGuard interface from a wg-quick style file until it is told to stop.\n"
     "`wg show`, `wg set` and `wg syncconf` work on it.\n"
     "\n"
-    "  --config FILE       the file; wg0.conf makes interface wg0\n"
+    "  --config FILE       the same as FILE; wg0.conf makes interface wg0\n"
     "  --interface NAME    another name for the interface\n"
     "  --crypto NAME       avx512, ipsec-mb or openssl; default: the fastest that runs here\n"
     "  --threads N         0: one thread for everything; 2: one per direction\n"
@@ -179,24 +179,38 @@ static bool name_from_file(struct tunnel *t)
 	return take_interface(t, base);
 }
 
+static int misused(const char *about, const char *word)
+{
+	(void)fprintf(stderr, "weftd tunnel: %s%s; `weftd tunnel --help` says more\n", about, word);
+	return EXIT_USAGE;
+}
+
 /* -1: go on; else the exit status. */
 static int take_options(struct tunnel *t, int argc, char **argv)
 {
 	int opt;
 
 	optind = 1;
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	opterr = 0; /* we say it ourselves */
+	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		if (opt == OPT_HELP || opt == 'h') {
 			(void)fputs(usage, stdout);
 			return 0;
 		}
+		if (opt == ':' || opt == '?')
+			return misused(opt == ':' ? "a value is missing behind "
+						  : "there is no option ",
+				       argv[optind - 1]);
 		if (!take_option(t, opt))
 			return EXIT_USAGE;
 	}
-	if (!t->config || optind != argc) {
-		(void)fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
+	if (!t->config && optind < argc)
+		t->config = argv[optind++];
+	if (optind < argc)
+		return misused("one word too many: ", argv[optind]);
+	if (!t->config)
+		return misused("name the file with the interface, such as /etc/wireguard/wg0.conf",
+			       "");
 	return t->name[0] || name_from_file(t) ? -1 : EXIT_USAGE;
 }
 

@@ -32,6 +32,12 @@ static int run_alone(const struct weftd_options *o, struct log_sink *sink, struc
 	struct engine_conf conf = { .options = o, .sink = sink, .listener = -1 };
 	int ret = -1;
 
+	if (!o->no_sandbox && weftd_options_device(o)) {
+		struct log log = log_of(sink, "weftd", NULL);
+
+		log_warn(&log, "no right to make network devices: be root, or do without by --tun "
+			       "none");
+	}
 	if (file_mkdirs_above(o->socket, 0755, err) < 0 || file_mkdirs(o->statedir, 0700, err) < 0)
 		return -1;
 	conf.listener = unix_bind(o->socket, 0666, err);
@@ -61,7 +67,8 @@ int weftd_main(int argc, char **argv)
 
 	if (opt_common(&weftd_program, WEFT_VERSION "-weft", argc, argv, &status))
 		return status;
-	if (weftd_options_parse(&o, argc - 1, argv + 1, &err) < 0)
+	if (weftd_options_parse(&o, argc - 1, argv + 1, &err) < 0 ||
+	    weftd_options_check(&o, &err) < 0)
 		return complain(&err);
 	prepare(&o, &sink);
 	if (!o.no_sandbox && sandbox_has_capability(CAP_NET_ADMIN))

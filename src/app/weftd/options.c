@@ -1,5 +1,6 @@
 #include "app/weftd/options.h"
 
+#include <net/if.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,6 +50,26 @@ int weftd_options_parse(struct weftd_options *o, int argc, char **argv, struct e
 	if (argc)
 		return err_set(err, ERR_USAGE, "there is no command '%s'; `weftd --help` says more",
 			       argv[0]);
+	return 0;
+}
+
+int weftd_options_check(const struct weftd_options *o, struct err *err)
+{
+	size_t n = strlen(o->tun);
+
+	if (n < 1 || n >= IFNAMSIZ || strpbrk(o->tun, "/ :") || o->tun[0] == '.')
+		return err_set(err, ERR_USAGE,
+			       "--tun takes a name of 1 to %d characters without '/', ':' and "
+			       "spaces, not '%s'",
+			       IFNAMSIZ - 1, o->tun);
+	if (o->threads != -1 && o->threads != 0 && o->threads != 2)
+		return err_set(err, ERR_USAGE, "--threads takes 0, 2 or -1, not '%lld'",
+			       (long long)o->threads);
+	if (o->verbose < 0 || o->verbose > 2)
+		return err_set(err, ERR_USAGE, "--verbose takes 0, 1 or 2, not '%lld'",
+			       (long long)o->verbose);
+	if (o->ca_file && access(o->ca_file, R_OK) < 0)
+		return err_sys(err, "--ca-file %s", o->ca_file);
 	return 0;
 }
 

@@ -19,6 +19,8 @@ extern const struct opt_program weftd_program;
 
 /* argv: without the name of the program. */
 int weftd_options_parse(struct weftd_options *o, int argc, char **argv, struct err *err);
+/* Values that the table cannot judge, and the file that one of them names. */
+int weftd_options_check(const struct weftd_options *o, struct err *err);
 /* The name of the device, NULL for none. */
 const char *weftd_options_device(const struct weftd_options *o);
 void weftd_options_sink(const struct weftd_options *o, struct log_sink *sink);

@@ -97,6 +97,8 @@ TEST(commands_are_found_or_guessed)
 	CHECK(!opt_find_command(&program, "satus", &err));
 	CHECK_STR(err.text, "unknown command 'satus'; did you mean 'status'?");
 	CHECK(!opt_find_command(&program, "frobnicate", &err));
+	CHECK(!opt_find_command(&program, "", &err)); /* too short for a guess */
+	CHECK(!strstr(err.text, "did you mean"));
 }
 
 TEST(help_man_and_completion_come_from_the_table)

@@ -155,7 +155,7 @@ TEST(a_new_node_reaches_those_who_may_see_it) /* T24 */
 	CHECK(has(f, "\"LoginName\":\"bob\""));
 	f = peer_frame(&other);
 	CHECK(has(f, "\"PeersChanged\":[{\"ID\":1") && has(f, "{\"ID\":2"));
-	(void)bench_command(&p.b, "policy set", "");
+	CHECK(has(bench_command(&p.b, "policy remove", NULL), "no policy is in force"));
 	f = peer_frame(&other);
 	CHECK(has(f, "\"PeersRemoved\":[1,2]") && has(f, "\"PacketFilters\""));
 	peer_fini(&other);
