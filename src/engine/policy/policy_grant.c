@@ -163,7 +163,7 @@ static bool parse_ip(struct compiler *c, const struct json *it, struct grant *g)
 
 	(void)text_split(&rest, ':', &first);
 	if (rest.p) {
-		if (memchr(rest.p, ':', rest.n))
+		if (rest.n && memchr(rest.p, ':', rest.n))
 			return policy_complain(c, it, NULL,
 					       "expected only one colon in Internet protocol and "
 					       "port type, got: %s",

@@ -135,7 +135,7 @@ bool policy_address(struct bytes text, struct prefix *out)
 		memcpy(plain + (close - text.p) - 1, close + 1,
 		       text.n - (size_t)(close - text.p) - 1);
 		text = bytes_of(plain, text.n - 2);
-		if (!memchr(text.p, ':', text.n))
+		if (!text.n || !memchr(text.p, ':', text.n))
 			return false;
 	}
 	if (ip_parse(&p.addr, text))

@@ -100,7 +100,7 @@ static const char *port_item(struct bytes item, struct port_range *out)
 	}
 	first.n = (size_t)(dash - item.p);
 	last = bytes_from(item, first.n + 1);
-	if (memchr(last.p, '-', last.n))
+	if (last.n && memchr(last.p, '-', last.n))
 		return "invalid port range format";
 	why = port_number(first, "invalid first integer", &out->first);
 	if (!why)

@@ -100,7 +100,7 @@ static void parse_test_dst(struct compiler *c, const struct json *it, struct tes
 		d->bad = "needs the form host:port";
 	else if (!text_u64(ports, UINT16_MAX, &port) || (!port && !bytes_equal_str(ports, "0")))
 		d->bad = "test destination port must be a single port";
-	else if (policy_address(host, &p) && memchr(host.p, '/', host.n))
+	else if (policy_address(host, &p) && host.n && memchr(host.p, '/', host.n))
 		d->bad = "test destination must be a single host, not a CIDR range";
 	else if (!policy_select(c, it, host, CTX_TEST, &d->sel))
 		d->bad = "the destination is not known";
