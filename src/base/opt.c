@@ -208,6 +208,34 @@ int opt_parse(const struct opt *opts, size_t n, void *values, int *argc, char **
 	return 0;
 }
 
+int opt_parse_mixed(const struct opt *opts, size_t n, void *values, int *argc, char ***argv,
+		    struct err *err)
+{
+	char **words = *argv;
+	int count = 0;
+	bool only_words = false;
+
+	opt_defaults(opts, n, values);
+	while (*argc > 0) {
+		char *word = **argv;
+
+		if (!only_words && word[0] == '-' && word[1] && strcmp(word, "--") != 0) {
+			if (parse_one(opts, n, values, argc, argv, err) < 0)
+				return -1;
+			continue;
+		}
+		if (only_words || strcmp(word, "--") != 0)
+			words[count++] = word;
+		else
+			only_words = true;
+		--*argc;
+		++*argv;
+	}
+	*argc = count;
+	*argv = words;
+	return 0;
+}
+
 const struct opt_command *opt_find_command(const struct opt_program *p, const char *name,
 					   struct err *err)
 {

@@ -68,6 +68,10 @@ struct opt_program {
  */
 int opt_parse(const struct opt *opts, size_t n, void *values, int *argc, char ***argv,
 	      struct err *err);
+/* The same, but options may also stand between and behind the words, up to "--". Leaves the words,
+ * moved together at the front of argv. */
+int opt_parse_mixed(const struct opt *opts, size_t n, void *values, int *argc, char ***argv,
+		    struct err *err);
 /* Fills in the defaults only. */
 void opt_defaults(const struct opt *opts, size_t n, void *values);
 

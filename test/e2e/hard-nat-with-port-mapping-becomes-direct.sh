@@ -42,6 +42,7 @@ check "and from alice" wait_for 15 direct alice "$b"
 lab nat home restart
 check "it is forgotten" no_rules
 lab link alice down
+check "the daemon sees that the cable is out" wait_for 10 logged alice "network changed"
 lab link alice up
 check "after a link change the port is open again" wait_for 20 rules
 check "and the way is direct" wait_for 20 direct bob "$a"

@@ -30,7 +30,7 @@ misuse() {
 admin() { on server timeout 20 "$bin/weft-control" --config "$dir/control.yaml" "$@"; }
 
 misuse "a word for logout" "takes no words.*'work'" weft logout work
-misuse "an option behind the node" "before the words: --c" weft ping host --c 2
+misuse "an unknown option behind the node" "cc" weft ping host --cc 2
 misuse "no command" "unknown command ''" weft ""
 misuse "a long device name" "1 to 15 characters" weftd --tun sixteen--letters
 misuse "seven threads" "0, 2 or -1, not '7'" weftd --threads 7

@@ -142,13 +142,9 @@ union values {
 	struct cli_switch_options switching;
 };
 
-/* `weft logout work` must not log out, nor may `weft ping host --c 2` lose the option. */
+/* `weft logout work` must not log out. */
 static int refuse_words(const struct opt_command *c, int argc, char **argv, struct err *err)
 {
-	for (int i = 0; i < argc; i++)
-		if (!strncmp(argv[i], "--", 2))
-			return err_set(err, ERR_USAGE, "options come before the words: %s",
-				       argv[i]);
 	if (argc && !c->args)
 		return err_set(err, ERR_USAGE, "takes no words, only options, not '%s'", argv[0]);
 	return 0;
@@ -181,7 +177,7 @@ static int run(struct cli *cli, const struct opt_program *program, int argc, cha
 	cli->argv = argv;
 	values = mem_alloc(sizeof(*values));
 	opt_defaults(c->opts, c->opt_count, values);
-	if (opt_parse(c->opts, c->opt_count, values, &argc, &argv, &err) < 0 ||
+	if (opt_parse_mixed(c->opts, c->opt_count, values, &argc, &argv, &err) < 0 ||
 	    refuse_words(c, argc, argv, &err) < 0) {
 		(void)fprintf(stderr, "weft %s: %s\n", c->name, err.text);
 		ret = 2;

@@ -334,7 +334,8 @@ static void on_broken(void *arg, const struct err *why)
 {
 	struct tunnel *t = arg;
 
-	log_error(&t->log, "tunnel stopped: %s", why->text);
+	if (!t->stop) /* else its cause was told already */
+		log_error(&t->log, "tunnel stopped: %s", why->text);
 	t->stop = t->failed = true;
 }
 

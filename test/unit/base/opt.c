@@ -61,6 +61,24 @@ TEST(values_and_defaults)
 	      v.wait == 250 && rest == 1);
 }
 
+TEST(options_may_stand_behind_words)
+{
+	char *words[] = { (char *)"status",    (char *)"--count", (char *)"7",      (char *)"web",
+			  (char *)"--verbose", (char *)"--",      (char *)"--port", NULL };
+	char **argv = words;
+	int argc = 7;
+
+	v = (struct values){ 0 };
+	CHECK(opt_parse_mixed(opts, OPTS, &v, &argc, &argv, &err) == 0);
+	CHECK(argc == 3 && v.count == 7 && v.verbose && v.port == 41641);
+	CHECK_STR(argv[0], "status");
+	CHECK_STR(argv[1], "web");
+	CHECK_STR(argv[2], "--port");
+	argc = 1;
+	argv = (char *[]){ (char *)"--cuont", NULL };
+	CHECK(opt_parse_mixed(opts, OPTS, &v, &argc, &argv, &err) == -1);
+}
+
 TEST(errors_name_the_option_and_guess)
 {
 	int rest;
